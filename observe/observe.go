@@ -1,0 +1,87 @@
+// Package observe defines the hooks through which a program sees what Surefoot
+// does on its behalf: each attempt, each call, each change of the endpoints.
+//
+// It imports the standard library alone. Adapters live in sub-packages.
+package observe
+
+import (
+	"context"
+	"time"
+)
+
+// An Observer is a set of hooks, any of which may be nil. Hooks run on the path
+// of a call: they are called from many goroutines at once, must not block and
+// must not keep the slices they are given. More hooks may come.
+type Observer struct {
+	// AttemptStart runs before an attempt is made.
+	AttemptStart func(ctx context.Context, method string, number int)
+	// AttemptDone runs when an attempt of a call is over.
+	AttemptDone func(ctx context.Context, method string, a Attempt)
+	// CallDone runs once for each call, when it is over.
+	CallDone func(ctx context.Context, c Call)
+	// Endpoint runs when the state of an endpoint changes.
+	Endpoint func(e EndpointChange)
+	// Discovery runs when the target's name was looked up.
+	Discovery func(d Discovery)
+	// Problem runs when something needs a person, but no call can return it: a
+	// contract that cannot be used, a handler that panicked.
+	Problem func(err error)
+}
+
+// An Attempt is one try of a call on one endpoint.
+type Attempt struct {
+	// Number counts the attempts of the call from 1.
+	Number int
+	// Endpoint is the address that was picked, "" if none was.
+	Endpoint string
+	// Start is when the attempt began, Duration how long it took.
+	Start    time.Time
+	Duration time.Duration
+	// Code is the gRPC code that it ended with, as a number: 0 is OK.
+	Code uint32
+	// Verdict is what the attempt's end means: "success", "timeout", "lost" …
+	Verdict string
+	// Next is what was done then and why: "done: success", "attempt: another
+	// endpoint", "done: retry budget exhausted".
+	Next string
+}
+
+// A Call is what the application asked for, with all its attempts.
+type Call struct {
+	// Method is the full name: "/inventory.v1.Inventory/Get".
+	Method string
+	// Target is what the client was made with.
+	Target   string
+	Start    time.Time
+	Duration time.Duration
+	// Err is what the caller got, nil for success.
+	Err error
+	// Attempts are in the order in which they were made.
+	Attempts []Attempt
+	// MayHaveBeenApplied says that the call failed, and that one of its
+	// attempts may nevertheless have reached a handler.
+	MayHaveBeenApplied bool
+}
+
+// An EndpointChange is a change of the state of one endpoint.
+type EndpointChange struct {
+	// Target is what the client was made with, Endpoint the address.
+	Target, Endpoint string
+	// From and To are "", "idle", "connecting", "ready", "transient_failure" or
+	// "gone". From is "" for a new endpoint.
+	From, To string
+	// Err is why the endpoint cannot be connected, if that is the change.
+	Err error
+}
+
+// A Discovery is one look-up of the target's name.
+type Discovery struct {
+	// Target is what the client was made with, Host the name that was looked up.
+	Target, Host string
+	// Endpoints is how many endpoints are in use after the look-up.
+	Endpoints int
+	// TTL is what the answer said, 0 if there was none.
+	TTL time.Duration
+	// Err is why there was no answer. The last good one stays in use.
+	Err error
+}

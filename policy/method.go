@@ -1,0 +1,113 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Safety says whether a method may be applied more than once. It comes from
+// the standard idempotency_level of the method's .proto.
+type Safety uint8
+
+const (
+	// Unsafe methods are repeated only when the attempt provably never reached
+	// a handler. It is the zero value: what nobody declared is unsafe.
+	Unsafe Safety = iota
+	// Idempotent methods may be applied more than once (IDEMPOTENT).
+	Idempotent
+	// ReadOnly methods change nothing (NO_SIDE_EFFECTS).
+	ReadOnly
+)
+
+// Repeatable reports whether an attempt that may have reached a handler may be
+// repeated.
+func (s Safety) Repeatable() bool { return s != Unsafe }
+
+// String returns the word that is used in messages: "unsafe", "idempotent" or
+// "read-only".
+func (s Safety) String() string {
+	switch s {
+	case Idempotent:
+		return "idempotent"
+	case ReadOnly:
+		return "read-only"
+	default:
+		return "unsafe"
+	}
+}
+
+// A Method is how a client calls one method. It is comparable: two equal
+// Methods behave alike. The zero Method does nothing that plain grpc-go would
+// not do, except that it never repeats anything.
+type Method struct {
+	// Deadline is the time a call may take, all attempts included. The deadline
+	// of the caller's context caps it. Zero is none.
+	Deadline time.Duration
+	// AttemptTimeout is the time an attempt may take before another endpoint is
+	// tried. It cancels only attempts that may be repeated. Zero is none.
+	AttemptTimeout time.Duration
+	// Safety says whether an attempt that may have reached a handler may be
+	// repeated.
+	Safety Safety
+	// Streaming says that the method is not unary.
+	Streaming bool
+	// Retry says how attempts are repeated.
+	Retry Retry
+}
+
+// Retry is how the failed attempts of a call are repeated.
+type Retry struct {
+	// MaxAttempts counts the first attempt. 0 and 1 mean no repeats.
+	MaxAttempts int
+	// Codes are the server's codes after which the same endpoint may be tried
+	// again after a backoff.
+	Codes CodeSet
+	// Backoff is the wait before a repeat.
+	Backoff Backoff
+}
+
+// Validate reports every value of m that contradicts another or itself, each
+// as an [*Invalid], joined with [errors.Join]; nil if there are none.
+func (m Method) Validate() error {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, &Invalid{Field: field, Problem: fmt.Sprintf(format, args...)})
+	}
+	if m.Deadline < 0 {
+		bad("deadline_ms", "is %d; a time cannot be negative: remove it to inherit, or set the time a call may take", m.Deadline.Milliseconds())
+	}
+	if m.AttemptTimeout < 0 {
+		bad("attempt_timeout_ms", "is %d; a time cannot be negative: remove it to inherit, or set the time an attempt may take", m.AttemptTimeout.Milliseconds())
+	}
+	if m.Deadline > 0 && m.AttemptTimeout > m.Deadline {
+		bad("attempt_timeout_ms", "is %d, above the deadline of %d ms, so it could never take effect: lower it, or raise deadline_ms",
+			m.AttemptTimeout.Milliseconds(), m.Deadline.Milliseconds())
+	}
+	if n := m.Retry.MaxAttempts; n < 0 || n > MaxAttemptsLimit {
+		bad("retry.max_attempts", "is %d: set 1 for no repeats, or 2 to %d", n, MaxAttemptsLimit)
+	}
+	if m.Retry.Codes != 0 && !m.Safety.Repeatable() {
+		bad("retry.codes", "lists %v, but the method is not idempotent, so it could be applied twice: "+
+			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, or remove the codes", m.Retry.Codes)
+	}
+	if err := m.Retry.Backoff.validate("retry.backoff"); err != nil {
+		errs = append(errs, err...)
+	}
+	return errors.Join(errs...)
+}
+
+// MaxAttemptsLimit bounds MaxAttempts: more attempts of one call on a failing
+// service are load without hope.
+const MaxAttemptsLimit = 10
+
+// An Invalid is one value of a policy that cannot hold.
+type Invalid struct {
+	// Field is the contract's name of the field, with dots: "retry.codes".
+	Field string
+	// Problem completes the sentence that Field begins, with how to fix it.
+	Problem string
+}
+
+// Error returns the field and its problem in one line.
+func (e *Invalid) Error() string { return e.Field + " " + e.Problem }
