@@ -84,7 +84,7 @@ func (m Method) Validate() error {
 		bad("attempt_timeout_ms", "is %d, above the deadline of %d ms, so it could never take effect: lower it, or raise deadline_ms",
 			m.AttemptTimeout.Milliseconds(), m.Deadline.Milliseconds())
 	}
-	if n := m.Retry.MaxAttempts; n < 0 || n > MaxAttemptsLimit {
+	if n := m.Retry.MaxAttempts; n < 1 || n > MaxAttemptsLimit {
 		bad("retry.max_attempts", "is %d: set 1 for no repeats, or 2 to %d", n, MaxAttemptsLimit)
 	}
 	if m.Retry.Codes != 0 && !m.Safety.Repeatable() {

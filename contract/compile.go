@@ -1,0 +1,220 @@
+package contract
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// Sources is where the contract of a channel comes from.
+type Sources struct {
+	// House replaces house defaults, field by field. May be nil.
+	House *surefootv1.Service
+	// Services are the services that the channel is for.
+	Services []protoreflect.ServiceDescriptor
+	// Contracts are given in Go, for services whose .proto is not ours.
+	Contracts []*surefootv1.Contract
+}
+
+// Compile returns the compiled contract of a channel for the services in s, or
+// an [*Error] with every mistake in them.
+func Compile(s Sources) (*Table, error) {
+	var p problems
+	t := &Table{contracts: make(map[protoreflect.FullName]*surefootv1.Contract)}
+
+	t.house = newHouse(s.House, &p)
+
+	services := slices.Clone(s.Services)
+	for _, c := range s.Contracts {
+		name := protoreflect.FullName(c.GetServiceName())
+		if !name.IsValid() {
+			p.add(place{source: "contract given in Go"}, "service_name",
+				fmt.Sprintf("is %q: set the full name of the service, such as \"etcdserverpb.KV\"", c.GetServiceName()))
+			continue
+		}
+		if t.contracts[name] != nil {
+			p.add(place{source: "contract given in Go", service: string(name)}, "service_name",
+				"is given twice: merge the two contracts into one")
+			continue
+		}
+		t.contracts[name] = c
+	}
+	described := make(map[protoreflect.FullName]bool)
+	for _, sd := range services {
+		described[sd.FullName()] = true
+	}
+	var undescribed []protoreflect.FullName
+	for _, name := range slices.Sorted(maps.Keys(t.contracts)) {
+		if described[name] {
+			continue
+		}
+		if d, err := protoregistry.GlobalFiles.FindDescriptorByName(name); err == nil {
+			if sd, ok := d.(protoreflect.ServiceDescriptor); ok {
+				services = append(services, sd)
+				continue
+			}
+		}
+		undescribed = append(undescribed, name)
+	}
+
+	methods := make(map[string]*Methods)
+	merge := newChannelMerge(t.house.channel)
+	seen := make(map[protoreflect.FullName]bool)
+	for _, sd := range services {
+		if seen[sd.FullName()] {
+			continue
+		}
+		seen[sd.FullName()] = true
+		opts := t.compileService(sd, methods, &p)
+		merge.add(sd.FullName(), sourceOf(sd), opts, &p)
+	}
+	for _, name := range undescribed {
+		opts := t.compileUndescribed(t.contracts[name], methods, &p)
+		merge.add(name, "contract given in Go", opts, &p)
+	}
+	t.Channel = merge.result()
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	t.methods.Store(&methods)
+	return t, nil
+}
+
+// compileService adds the methods of sd to methods and returns the options of
+// the service, those given in Go merged in.
+func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[string]*Methods, p *problems) *surefootv1.Service {
+	at := place{source: sourceOf(sd), service: string(sd.FullName())}
+	opts := serviceOptions(sd, at, p)
+	given := t.contracts[sd.FullName()]
+	if given != nil {
+		at.source = "contract given in Go"
+		p.unknown(at, "", given)
+		overlay(opts, given.GetService())
+		for _, name := range slices.Sorted(maps.Keys(given.GetMethods())) {
+			if sd.Methods().ByName(protoreflect.Name(name)) == nil {
+				p.add(at, "methods", fmt.Sprintf("names %q, which the service does not have: it has %s", name, methodNames(sd)))
+			}
+		}
+	}
+	base := t.house.inherit(at, opts.GetDefaults(), p)
+	for i := range sd.Methods().Len() {
+		md := sd.Methods().Get(i)
+		at := at.method(string(md.Name()))
+		mo, safety := methodOptions(md, at, p)
+		if g := given.GetMethods()[string(md.Name())]; g != nil {
+			overlay(mo, g.GetMethod())
+			if g.IdempotencyLevel != nil {
+				safety = safetyOf(int32(g.GetIdempotencyLevel()))
+			}
+		}
+		streaming := md.IsStreamingClient() || md.IsStreamingServer()
+		m := base.method(at, mo, safety, streaming, p)
+		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
+	}
+	return opts
+}
+
+// compileUndescribed compiles a contract for a service whose descriptor is not
+// linked into the program, so that nobody knows which methods stream.
+func (t *Table) compileUndescribed(c *surefootv1.Contract, methods map[string]*Methods, p *problems) *surefootv1.Service {
+	at := place{source: "contract given in Go", service: c.GetServiceName()}
+	p.unknown(at, "", c)
+	base := t.house.inherit(at, c.GetService().GetDefaults(), p)
+	for _, name := range slices.Sorted(maps.Keys(c.GetMethods())) {
+		at, mc := at.method(name), c.GetMethods()[name]
+		safety := safetyOf(int32(mc.GetIdempotencyLevel()))
+		methods[fullMethod(protoreflect.FullName(c.GetServiceName()), protoreflect.Name(name))] = &Methods{
+			Unary: base.method(at, mc.GetMethod(), safety, false, p),
+			// A mistake was reported for the unary form already.
+			Stream: base.method(at, mc.GetMethod(), safety, true, &problems{}),
+		}
+	}
+	return c.GetService()
+}
+
+// serviceOptions returns a copy of the options of sd; never nil.
+func serviceOptions(sd protoreflect.ServiceDescriptor, at place, p *problems) *surefootv1.Service {
+	opts := reparse(sd.Options(), &descriptorpb.ServiceOptions{}, at, p)
+	out := proto.CloneOf(proto.GetExtension(opts, surefootv1.E_Service).(*surefootv1.Service))
+	if out == nil {
+		out = &surefootv1.Service{}
+	}
+	p.unknown(at, "", out)
+	return out
+}
+
+func methodOptions(md protoreflect.MethodDescriptor, at place, p *problems) (*surefootv1.Method, policy.Safety) {
+	opts := reparse(md.Options(), &descriptorpb.MethodOptions{}, at, p).(*descriptorpb.MethodOptions)
+	out := proto.CloneOf(proto.GetExtension(opts, surefootv1.E_Method).(*surefootv1.Method))
+	if out == nil {
+		out = &surefootv1.Method{}
+	}
+	p.unknown(at, "", out)
+	return out, safetyOf(int32(opts.GetIdempotencyLevel()))
+}
+
+// reparse reads options again with the generated types. A descriptor that was
+// not generated into this program may hold them as dynamic messages or as
+// unknown fields.
+func reparse(from proto.Message, into proto.Message, at place, p *problems) proto.Message {
+	b, err := proto.Marshal(from)
+	if err == nil {
+		err = proto.Unmarshal(b, into)
+	}
+	if err != nil {
+		p.add(at, "options", fmt.Sprintf("cannot be read (%v): generate the code of the .proto again", err))
+		proto.Reset(into)
+	}
+	return into
+}
+
+func safetyOf(level int32) policy.Safety {
+	switch descriptorpb.MethodOptions_IdempotencyLevel(level) {
+	case descriptorpb.MethodOptions_NO_SIDE_EFFECTS:
+		return policy.ReadOnly
+	case descriptorpb.MethodOptions_IDEMPOTENT:
+		return policy.Idempotent
+	default:
+		return policy.Unsafe
+	}
+}
+
+func fullMethod(service protoreflect.FullName, method protoreflect.Name) string {
+	return "/" + string(service) + "/" + string(method)
+}
+
+func sourceOf(sd protoreflect.ServiceDescriptor) string { return sd.ParentFile().Path() }
+
+func methodNames(sd protoreflect.ServiceDescriptor) string {
+	var names []string
+	for i := range sd.Methods().Len() {
+		names = append(names, string(sd.Methods().Get(i).Name()))
+	}
+	return strings.Join(names, ", ")
+}
+
+// overlay copies the fields that from sets into to, field by field. Lists and
+// maps are replaced, not appended to.
+func overlay(to, from proto.Message) {
+	if !from.ProtoReflect().IsValid() {
+		return
+	}
+	dst := to.ProtoReflect()
+	from.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if fd.Message() != nil && !fd.IsList() && !fd.IsMap() && dst.Has(fd) {
+			overlay(dst.Mutable(fd).Message().Interface(), v.Message().Interface())
+			return true
+		}
+		dst.Set(fd, v)
+		return true
+	})
+}

@@ -1,0 +1,148 @@
+// Package attempt decides how often, and when, the attempts of a call are made.
+//
+// A [Call] is a state machine: the driver tells it how each attempt ended and
+// does what it answers. It reads no clock and rolls no dice; both are given.
+package attempt
+
+import (
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// An Action is what the driver must do next.
+type Action uint8
+
+const (
+	// Done: the call is over, and the last attempt's end is the call's.
+	Done Action = iota
+	// Start: make an attempt. It has been paid for.
+	Start
+	// Wait: come back with Resume when Step.Wait has passed.
+	Wait
+)
+
+// A Step is the answer of a Call.
+type Step struct {
+	Action Action
+	// Timeout is how long the attempt to start may take, 0 if only the call's
+	// own deadline bounds it. When it has passed, ask [Call.MayGiveUp].
+	Timeout time.Duration
+	// Wait is how long to wait.
+	Wait time.Duration
+	// Why is the reason, for people.
+	Why string
+}
+
+// A Call is the state of one call. It belongs to the goroutine that makes the
+// call, but for MayGiveUp, which may be called from any.
+type Call struct {
+	method   *policy.Method
+	budget   *Budget
+	deadline time.Time // zero is none
+
+	made     int // attempts started
+	counted  int // attempts that count against the limit
+	backoffs int // waits so far
+}
+
+// New returns the state of a call that has made no attempt. deadline is zero
+// if the call has none. The method's policy must not change while the call
+// lasts.
+func New(m *policy.Method, b *Budget, deadline time.Time) Call {
+	return Call{method: m, budget: b, deadline: deadline}
+}
+
+// Begin starts the first attempt.
+func (c *Call) Begin(now time.Time) Step {
+	c.budget.Call(now)
+	return c.start(now, "first attempt")
+}
+
+// Made returns how many attempts were started.
+func (c *Call) Made() int { return c.made }
+
+// Finish tells how the running attempt ended. fresh says whether an endpoint
+// is left that is ready and was not tried by this call; r is a random number
+// for the backoff.
+func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
+	if v.Failure() {
+		c.budget.Failed(now)
+	}
+	if !v.Free() || !fresh {
+		c.counted++
+	}
+	switch {
+	case v == outcome.Success:
+		return Step{Why: "success"}
+	case !v.Repeatable(c.method.Safety):
+		return Step{Why: finality(v)}
+	case c.counted >= max(c.method.Retry.MaxAttempts, 1):
+		return Step{Why: "no attempts left"}
+	case v == outcome.Missing && !fresh:
+		return Step{Why: "no other endpoint left"}
+	}
+	var wait time.Duration
+	switch {
+	case pb.Given:
+		// The server says when; the series of backoffs starts over (gRFC A6).
+		wait, c.backoffs = pb.After, 0
+	case v.SameEndpoint() || !fresh || c.backoffs > 0 || c.made > 1:
+		// The first repeat on another endpoint goes at once: what failed there
+		// says nothing about this one. Later ones wait, or a service that is
+		// down would be tried as fast as it refuses.
+		if !v.Free() || !fresh {
+			wait = c.method.Retry.Backoff.Delay(c.backoffs, r)
+			c.backoffs++
+		}
+	}
+	if !c.deadline.IsZero() && !now.Add(wait).Before(c.deadline) {
+		return Step{Why: "no time left"}
+	}
+	if wait > 0 {
+		if !c.budget.CanPay(now) {
+			return Step{Why: "retry budget exhausted"}
+		}
+		return Step{Action: Wait, Wait: wait, Why: "backoff"}
+	}
+	return c.Resume(now)
+}
+
+// Resume goes on after a wait.
+func (c *Call) Resume(now time.Time) Step {
+	if !c.budget.Pay(now) {
+		return Step{Why: "retry budget exhausted"}
+	}
+	return c.start(now, "repeat")
+}
+
+func (c *Call) start(now time.Time, why string) Step {
+	c.made++
+	return Step{Action: Start, Timeout: c.timeout(now), Why: why}
+}
+
+// timeout returns how long the attempt that starts now may take. An attempt
+// that could not be repeated is left alone until the call's deadline: to
+// cancel it would turn a slow answer into none.
+func (c *Call) timeout(now time.Time) time.Duration {
+	t := c.method.AttemptTimeout
+	if t <= 0 || !c.method.Safety.Repeatable() || c.counted+1 >= c.method.Retry.MaxAttempts {
+		return 0
+	}
+	if !c.deadline.IsZero() && t >= c.deadline.Sub(now) {
+		return 0
+	}
+	return t
+}
+
+// MayGiveUp reports whether an attempt whose timeout has passed may be
+// cancelled: only if its repeat could be paid for.
+func (c *Call) MayGiveUp(now time.Time) bool { return c.budget.CanPay(now) }
+
+func finality(v outcome.Verdict) string {
+	if v.Repeatable(policy.Idempotent) {
+		return "may have been applied, and the method is not idempotent"
+	}
+	return "final"
+}

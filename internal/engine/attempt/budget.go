@@ -1,0 +1,81 @@
+package attempt
+
+import (
+	"sync"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/window"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// A Budget bounds the attempts that one channel adds to the calls of its
+// callers. Calls earn, extra attempts pay, each when it starts: within the
+// window, extra <= ratio * calls + floor. The floor lets a quiet channel
+// repeat at all; it is off while more than half of the attempts in the window
+// fail, or a fleet of quiet channels would double the load of a service that
+// is down. (Finagle's RetryBudget, with a floor per window for its reserve.)
+//
+// A Budget may be used from any goroutine.
+type Budget struct {
+	mu     sync.Mutex
+	policy policy.Budget
+	counts window.Counts[event]
+}
+
+type event int
+
+const (
+	calls event = iota
+	extra
+	failed
+)
+
+// NewBudget returns a Budget that has seen nothing.
+func NewBudget(p policy.Budget, now time.Time) *Budget {
+	return &Budget{policy: p, counts: window.New[event](p.Window, now)}
+}
+
+// Call counts the first attempt of a call.
+func (b *Budget) Call(now time.Time) {
+	b.mu.Lock()
+	b.counts.Add(now, calls, 1)
+	b.mu.Unlock()
+}
+
+// Failed counts an attempt that failed.
+func (b *Budget) Failed(now time.Time) {
+	b.mu.Lock()
+	b.counts.Add(now, failed, 1)
+	b.mu.Unlock()
+}
+
+// Pay takes one extra attempt from the budget and reports whether it was
+// there. An attempt that was paid must be made.
+func (b *Budget) Pay(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.afford(now) {
+		return false
+	}
+	b.counts.Add(now, extra, 1)
+	return true
+}
+
+// CanPay reports whether Pay would succeed now.
+func (b *Budget) CanPay(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.afford(now)
+}
+
+// afford is called with mu held.
+func (b *Budget) afford(now time.Time) bool {
+	c, x := b.counts.Sum(now, calls), b.counts.Sum(now, extra)
+	f := b.counts.Sum(now, failed)
+	// In hundredths of an attempt, so that the arithmetic is exact.
+	allowed := int64(c) * int64(b.policy.RatioPercent)
+	if 2*f <= c+x {
+		allowed += 100 * int64(b.policy.MinPerSecond) * int64(b.policy.Window) / int64(time.Second)
+	}
+	return 100*int64(x+1) <= allowed
+}

@@ -1,0 +1,206 @@
+// Package outcome decides what one finished attempt means.
+//
+// It judges from facts: a code, who made it, what was sent. It never reads the
+// text of an error. Where facts do not suffice the verdict is final, so that
+// nothing is applied twice.
+package outcome
+
+import (
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// Facts is what is known of a finished attempt.
+type Facts struct {
+	// Code is what the attempt ended with.
+	Code codes.Code
+	// Cancelled says that the caller gave the call up.
+	Cancelled bool
+	// Expired says that the call's own deadline has passed.
+	Expired bool
+	// Closing says that the client was closed by its owner.
+	Closing bool
+	// Picked says that an endpoint was picked.
+	Picked bool
+	// Sent says that a stream was created, so that a handler may have run.
+	Sent bool
+	// FromPeer says that Code is the peer's and not the transport's.
+	FromPeer bool
+	// TimedOut says that the attempt's own timer ended it.
+	TimedOut bool
+	// Pushback is what the peer asked for.
+	Pushback Pushback
+}
+
+// A Pushback is the peer's wish about a repeat (gRFC A6, "Pushback"). The zero
+// Pushback is none.
+type Pushback struct {
+	Given bool
+	// Stop says that there must be no repeat.
+	Stop bool
+	// After is how long to wait before one.
+	After time.Duration
+}
+
+// A Verdict is what a finished attempt means. The rows of the table in
+// docs/verdicts.md are the constants, in the same order.
+type Verdict uint8
+
+const (
+	Success     Verdict = iota + 1 // the call succeeded
+	Abandoned                      // the caller gave up
+	Expired                        // the call's deadline has passed
+	Local                          // the client itself refused
+	Unprocessed                    // provably never reached a handler
+	Timeout                        // the attempt took too long, the call has time left
+	Lost                           // the connection was lost after the attempt was sent
+	Stopped                        // the peer asked for no repeat
+	Refusal                        // the peer asked to come back later
+	Transient                      // the contract lists the code
+	Fault                          // the peer said UNAVAILABLE
+	Missing                        // the peer lacks the method
+	Broken                         // the peer failed in a way that says nothing about repeats
+	Answer                         // the peer answered the application
+)
+
+// Judge returns the verdict on an attempt of a method with these listed codes.
+// The first rule that matches wins.
+func Judge(listed policy.CodeSet, f Facts) Verdict {
+	switch {
+	case f.Code == codes.OK:
+		return Success
+	case f.Cancelled:
+		return Abandoned
+	case f.Expired:
+		return Expired
+	case f.Closing:
+		return Local
+	case local(f):
+		return Local
+	case !f.Sent:
+		return Unprocessed
+	case f.TimedOut && ended(f.Code), f.Code == codes.DeadlineExceeded:
+		return Timeout
+	case f.Code == codes.Unavailable && !f.FromPeer:
+		return Lost
+	case f.Pushback.Stop:
+		return Stopped
+	case f.Pushback.Given, f.Code == codes.ResourceExhausted:
+		return Refusal
+	case listed.Has(f.Code):
+		return Transient
+	case f.Code == codes.Unavailable:
+		return Fault
+	case f.Code == codes.Unimplemented:
+		return Missing
+	case f.Code == codes.Internal, f.Code == codes.Unknown, f.Code == codes.DataLoss:
+		return Broken
+	default:
+		return Answer
+	}
+}
+
+// local reports whether the client made the failure itself: a message that is
+// too large or cannot be encoded, credentials that could not be had. The
+// transport's own failures are UNAVAILABLE; any other code that no peer sent
+// comes from the client, or cannot be told from that.
+func local(f Facts) bool {
+	if f.FromPeer {
+		return false
+	}
+	switch f.Code {
+	case codes.ResourceExhausted:
+		return true
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return false
+	case codes.Canceled:
+		return !f.TimedOut
+	default:
+		return f.Picked
+	}
+}
+
+// ended reports whether c is how a cancelled attempt ends.
+func ended(c codes.Code) bool { return c == codes.Canceled || c == codes.DeadlineExceeded }
+
+// A Repeat says which methods an attempt may be repeated for.
+type Repeat uint8
+
+const (
+	Never          Repeat = iota
+	IfIdempotent          // it may have reached a handler
+	AnyMethod             // it provably did not
+)
+
+// row is what follows from a verdict.
+type row struct {
+	name    string
+	repeat  Repeat
+	same    bool // the same endpoint may be tried again
+	free    bool // does not count against the limit while another endpoint is left
+	failure bool // counts as failing when the budget asks how the service does
+}
+
+var rows = [...]row{
+	Success:     {name: "success"},
+	Abandoned:   {name: "abandoned"},
+	Expired:     {name: "expired", failure: true},
+	Local:       {name: "local"},
+	Unprocessed: {name: "unprocessed", repeat: AnyMethod, free: true, failure: true},
+	Timeout:     {name: "timeout", repeat: IfIdempotent, failure: true},
+	Lost:        {name: "lost", repeat: IfIdempotent, free: true, failure: true},
+	Stopped:     {name: "stopped", failure: true},
+	Refusal:     {name: "refusal", repeat: IfIdempotent, failure: true},
+	Transient:   {name: "transient", repeat: IfIdempotent, same: true, failure: true},
+	Fault:       {name: "fault", repeat: IfIdempotent, failure: true},
+	Missing:     {name: "missing", repeat: IfIdempotent},
+	Broken:      {name: "broken", failure: true},
+	Answer:      {name: "answer"},
+}
+
+func (v Verdict) row() row {
+	if int(v) < len(rows) {
+		return rows[v]
+	}
+	return row{}
+}
+
+// String returns the verdict's word.
+func (v Verdict) String() string { return v.row().name }
+
+// Repeatable reports whether an attempt with this verdict may be repeated for
+// a method of this safety.
+func (v Verdict) Repeatable(s policy.Safety) bool {
+	switch v.row().repeat {
+	case AnyMethod:
+		return true
+	case IfIdempotent:
+		return s.Repeatable()
+	default:
+		return false
+	}
+}
+
+// SameEndpoint reports whether the repeat may go to the same endpoint.
+func (v Verdict) SameEndpoint() bool { return v.row().same }
+
+// Free reports whether the attempt does not count against the limit of
+// attempts while an endpoint is left that was not tried.
+func (v Verdict) Free() bool { return v.row().free }
+
+// Failure reports whether the service failed, as far as anyone can tell.
+func (v Verdict) Failure() bool { return v.row().failure }
+
+// MayHaveBeenApplied reports whether a handler may have run to its end though
+// the attempt failed.
+func (v Verdict) MayHaveBeenApplied(sent bool) bool {
+	switch v {
+	case Success, Unprocessed:
+		return false
+	default:
+		return sent
+	}
+}

@@ -1,0 +1,58 @@
+// Package window counts events over a sliding window of time.
+package window
+
+import "time"
+
+// buckets is how finely the window slides: its length is exact to a tenth.
+const buckets = 10
+
+// A Counts counts events of N kinds over the last while. The zero Counts has
+// no length: use [New]. It is not safe for concurrent use.
+type Counts[K ~int] struct {
+	width time.Duration
+	start time.Time // of the bucket at head
+	head  int
+	ring  [buckets][kinds]uint32
+	sum   [kinds]uint32
+}
+
+// kinds bounds the kinds of events that a Counts can tell apart.
+const kinds = 4
+
+// New returns an empty Counts over a window of this length.
+func New[K ~int](length time.Duration, now time.Time) Counts[K] {
+	return Counts[K]{width: max(length/buckets, 1), start: now}
+}
+
+// Add counts n events of kind k at the time now. Time that goes backwards
+// counts as standing still.
+func (c *Counts[K]) Add(now time.Time, k K, n uint32) {
+	c.slide(now)
+	c.ring[c.head][k] += n
+	c.sum[k] += n
+}
+
+// Sum returns the events of kind k in the window that ends now.
+func (c *Counts[K]) Sum(now time.Time, k K) int {
+	c.slide(now)
+	return int(c.sum[k])
+}
+
+// Length returns the length of the window.
+func (c *Counts[K]) Length() time.Duration { return c.width * buckets }
+
+func (c *Counts[K]) slide(now time.Time) {
+	passed := now.Sub(c.start)
+	if passed < c.width {
+		return
+	}
+	steps := int64(passed / c.width)
+	c.start = c.start.Add(time.Duration(steps) * c.width)
+	for range min(steps, buckets) {
+		c.head = (c.head + 1) % buckets
+		for k, n := range c.ring[c.head] {
+			c.sum[k] -= n
+		}
+		c.ring[c.head] = [kinds]uint32{}
+	}
+}
