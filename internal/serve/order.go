@@ -1,0 +1,40 @@
+package serve
+
+import "google.golang.org/grpc"
+
+// A layer is one thing that every call passes on its way to its handler.
+type layer struct {
+	name   string
+	reason string // why it is there and not elsewhere
+	unary  grpc.UnaryServerInterceptor
+	stream grpc.StreamServerInterceptor
+}
+
+// layers returns the layers in the order in which a call meets them. The
+// user's own interceptors come after the last, then the handler.
+func (s *Server) layers() []layer {
+	return []layer{
+		{
+			"recover", "a panic anywhere below ends one call and not the process",
+			s.recoverUnary, s.recoverStream,
+		},
+		{
+			"count", "a drain says how many calls it cut; above the user's interceptors, which may wait too",
+			s.countUnary, s.countStream,
+		},
+	}
+}
+
+// interceptors returns the layers as options of a grpc.Server.
+func (s *Server) interceptors() []grpc.ServerOption {
+	var unary []grpc.UnaryServerInterceptor
+	var stream []grpc.StreamServerInterceptor
+	for _, l := range s.layers() {
+		unary = append(unary, l.unary)
+		stream = append(stream, l.stream)
+	}
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(unary...),
+		grpc.ChainStreamInterceptor(stream...),
+	}
+}
