@@ -1,0 +1,333 @@
+// Package dnscache decides when the addresses of a name are asked for again and
+// which of them are in use.
+//
+// It is pure: it reads no clock, takes no randomness of its own, starts no
+// goroutine and asks nobody. A driver owns one [Entry] for each name, does what
+// its [Step] says and tells it what came of it:
+//
+//	step := entry.Asked(now)          // before a look-up
+//	step  = entry.Answer(now, r, ans) // or entry.Fail(now, r, err)
+//	step  = entry.ResolveNow(now)     // somebody lost a connection
+//
+// The rules, in one place: the shortest TTL of an answer counts, clamped; the
+// next look-up comes a little before it ends; nothing but an answer with
+// addresses changes the set, and an address leaves only when two answers in a
+// row come without it, because servers rotate what they show.
+package dnscache
+
+import (
+	"errors"
+	"math/bits"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Config bounds how often a name is asked for and how long an old answer is
+// kept. It is comparable. The zero Config is the defaults; a negative value
+// counts as zero.
+type Config struct {
+	// MinTTL is the shortest time between two planned look-ups: answers with a
+	// shorter TTL are treated as if it were this. Zero is 1 s, as in Armeria:
+	// with it a new endpoint is seen within TTL + 1 s whatever the TTL, 0
+	// included, and a caching server that still has the old answer when it is
+	// asked early is asked again at most 1 s after that has expired.
+	MinTTL time.Duration
+	// MaxTTL is the longest time between two planned look-ups. Zero is 5 min:
+	// a zone with a TTL of a day is not why a fleet should miss a migration.
+	MaxTTL time.Duration
+	// MaxStale is how long after the last good answer its addresses stay in use
+	// when no good one follows. It is checked when a look-up fails. Zero is for
+	// ever: an address that was right an hour ago beats no address.
+	MaxStale time.Duration
+	// BackoffBase bounds the wait after a first failure, and doubles with each
+	// further one. Zero is 100 ms.
+	BackoffBase time.Duration
+	// BackoffMax bounds the wait after any failure. Zero is 30 s. The time
+	// between planned look-ups bounds it too: failing is no reason to notice a
+	// new endpoint later than the TTL asks for.
+	BackoffMax time.Duration
+	// HintInterval is the shortest time between a look-up and another one that
+	// a hint causes. Zero is 1 s.
+	HintInterval time.Duration
+}
+
+// firstPeriod stands for the TTL until an answer has said one: it bounds the
+// backoff of a client that cannot make a single call yet.
+const firstPeriod = 5 * time.Second
+
+// jitterDivisor is the part of the TTL by which a look-up may come early: up to
+// a tenth, so that clients that started together drift apart.
+const jitterDivisor = 10
+
+func (c Config) withDefaults() Config {
+	or := func(d *time.Duration, otherwise time.Duration) {
+		if *d <= 0 {
+			*d = otherwise
+		}
+	}
+	or(&c.MinTTL, time.Second)
+	or(&c.MaxTTL, max(5*time.Minute, c.MinTTL))
+	c.MaxTTL = max(c.MaxTTL, c.MinTTL)
+	c.MaxStale = max(c.MaxStale, 0)
+	or(&c.BackoffBase, 100*time.Millisecond)
+	or(&c.BackoffMax, max(30*time.Second, c.BackoffBase))
+	or(&c.HintInterval, time.Second)
+	return c
+}
+
+// Families is a set of address families. The zero value is none.
+type Families uint8
+
+// The address families of a name: A records and AAAA records.
+const (
+	IPv4 Families = 1 << iota
+	IPv6
+)
+
+func familyOf(a netip.Addr) Families {
+	if a.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// An Answer is what a look-up brought.
+type Answer struct {
+	// Addrs are the addresses, in any order, duplicates allowed. None at all is
+	// a failure: it never empties the set.
+	Addrs []netip.Addr
+	// TTL is the shortest TTL of the records that Addrs were read from.
+	TTL time.Duration
+	// Unanswered are the families that were asked for without a usable reply.
+	// Their addresses stay: silence about them is not an answer without them.
+	Unanswered Families
+}
+
+// A Step is what the driver has to do next.
+type Step struct {
+	// Publish is the new set, sorted, if it changed; nil if it did not. It is
+	// empty but not nil when the last good answer became too old to use. The
+	// slice belongs to the Entry and never changes: share it, do not modify it.
+	Publish []netip.Addr
+	// Err is why there is no set at all. It is nil while there is one.
+	Err error
+	// NextAsk is when to look up again. It replaces the NextAsk before.
+	NextAsk time.Time
+	// Why says in a few words what was decided and why.
+	Why string
+}
+
+// An Entry is what is known about one name. Make one with [New]. It must be
+// used by one goroutine at a time.
+type Entry struct {
+	cfg Config
+
+	held      []held       // sorted by address
+	published []netip.Addr // the addresses of held; never modified in place
+
+	period   time.Duration // clamped TTL of the last good answer
+	goodAt   time.Time     // when that came
+	failures int           // in a row
+	lastErr  error
+
+	nextAsk  time.Time
+	askedAt  time.Time
+	inFlight bool
+	hinted   bool // a hint came while a look-up was under way
+}
+
+// A held address is in use.
+type held struct {
+	addr   netip.Addr
+	missed bool // the last answer came without it
+}
+
+// New returns the entry of a name that was never asked for. It asks at once:
+// its [Entry.NextAsk] is the zero time.
+func New(cfg Config) *Entry {
+	return &Entry{cfg: cfg.withDefaults(), period: firstPeriod}
+}
+
+// Addrs returns the set in use, sorted; nil if there is none. The slice never
+// changes: share it, do not modify it.
+func (e *Entry) Addrs() []netip.Addr { return e.published }
+
+// NextAsk returns when to look up again, as the last step said it.
+func (e *Entry) NextAsk() time.Time { return e.nextAsk }
+
+// Asked notes that a look-up begins. It must be followed by one Answer or Fail
+// before the next Asked.
+func (e *Entry) Asked(now time.Time) {
+	e.askedAt = now
+	e.inFlight = true
+	e.hinted = false
+}
+
+// Answer takes what a look-up brought, with a random r for the jitter.
+func (e *Entry) Answer(now time.Time, r uint64, a Answer) Step {
+	if len(a.Addrs) == 0 {
+		return e.Fail(now, r, ErrEmpty)
+	}
+	e.inFlight = false
+	e.failures, e.lastErr = 0, nil
+	e.goodAt = now
+	e.period = min(max(a.TTL, e.cfg.MinTTL), e.cfg.MaxTTL)
+
+	early := scale(e.period/jitterDivisor, r)
+	e.nextAsk = now.Add(max(e.cfg.MinTTL, e.period-early))
+	why := "answer"
+	if e.hinted {
+		e.hinted = false
+		if at := later(now, e.askedAt.Add(e.cfg.HintInterval)); at.Before(e.nextAsk) {
+			e.nextAsk, why = at, "answer, but a hint came while it was under way"
+		}
+	}
+	if !e.merge(a) {
+		return e.step(nil, why+": unchanged")
+	}
+	return e.step(e.published, why+": changed")
+}
+
+// Fail takes why a look-up brought nothing, with a random r for the backoff. It
+// is the same for every reason: a server that says that the name does not
+// exist is not believed more than one that says nothing, because both are how
+// a broken or a restarting DNS looks.
+func (e *Entry) Fail(now time.Time, r uint64, err error) Step {
+	e.inFlight, e.hinted = false, false
+	e.lastErr = err
+	wait := Backoff(e.failures, e.cfg.BackoffBase, min(e.cfg.BackoffMax, e.period), r)
+	e.failures++
+	e.nextAsk = now.Add(wait)
+	switch {
+	case len(e.held) == 0:
+		return e.step(nil, "failed: there is no answer yet")
+	case e.cfg.MaxStale > 0 && now.Sub(e.goodAt) >= e.cfg.MaxStale:
+		e.held, e.published = nil, nil
+		e.period = firstPeriod
+		return e.step([]netip.Addr{}, "failed: the last good answer is too old")
+	default:
+		return e.step(nil, "failed: the last good answer stays")
+	}
+}
+
+// ResolveNow takes the hint that the set may be out of date: a connection was
+// lost, or many endpoints are bad. It brings the next look-up forward to one
+// [Config.HintInterval] after the last. It does not shorten the backoff after
+// a failure: what makes clients send hints makes all of them send hints.
+func (e *Entry) ResolveNow(now time.Time) Step {
+	switch {
+	case e.inFlight:
+		e.hinted = true
+		return e.step(nil, "hint: a look-up is under way")
+	case e.failures > 0:
+		return e.step(nil, "hint: look-ups fail, the backoff stands")
+	}
+	at := later(now, e.askedAt.Add(e.cfg.HintInterval))
+	if !at.Before(e.nextAsk) {
+		return e.step(nil, "hint: the next look-up is due before")
+	}
+	e.nextAsk = at
+	return e.step(nil, "hint: look up now")
+}
+
+// Suspended notes that nobody will look up for a while, because nobody uses the
+// name. What the first answer after that comes without is gone: it leaves at
+// once. A look-up that is under way must be given up.
+func (e *Entry) Suspended() {
+	e.inFlight, e.hinted = false, false
+	for i := range e.held {
+		e.held[i].missed = true
+	}
+}
+
+func (e *Entry) step(publish []netip.Addr, why string) Step {
+	s := Step{Publish: publish, NextAsk: e.nextAsk, Why: why}
+	if len(e.held) == 0 {
+		s.Err = e.lastErr
+	}
+	return s
+}
+
+// merge brings an answer into the set and reports whether the set changed.
+func (e *Entry) merge(a Answer) bool {
+	fresh := slices.Clone(a.Addrs)
+	slices.SortFunc(fresh, netip.Addr.Compare)
+	fresh = slices.Compact(fresh)
+
+	merged := make([]held, 0, max(len(fresh), len(e.held)))
+	changed := false
+	old := e.held
+	for len(old) > 0 || len(fresh) > 0 {
+		var order int
+		switch {
+		case len(old) == 0:
+			order = 1
+		case len(fresh) == 0:
+			order = -1
+		default:
+			order = old[0].addr.Compare(fresh[0])
+		}
+		switch {
+		case order == 0:
+			merged = append(merged, held{addr: fresh[0]})
+			old, fresh = old[1:], fresh[1:]
+		case order > 0:
+			merged = append(merged, held{addr: fresh[0]})
+			fresh = fresh[1:]
+			changed = true
+		default:
+			h := old[0]
+			old = old[1:]
+			if a.Unanswered&familyOf(h.addr) == 0 {
+				if h.missed {
+					changed = true
+					continue
+				}
+				h.missed = true
+			}
+			merged = append(merged, h)
+		}
+	}
+	e.held = merged
+	if changed {
+		e.published = make([]netip.Addr, len(merged))
+		for i, h := range merged {
+			e.published[i] = h.addr
+		}
+	}
+	return changed
+}
+
+// Backoff returns the wait after the n-th failure in a row, the first being 0:
+// uniform in [0, min(limit, base * 2^n)], which is "full jitter" (Brooker,
+// "Exponential Backoff And Jitter", AWS 2015). r is uniform in all 64 bits.
+func Backoff(n int, base, limit time.Duration, r uint64) time.Duration {
+	if base <= 0 || n < 0 {
+		return 0
+	}
+	ceiling := limit
+	if n < bits.LeadingZeros64(uint64(base))-1 {
+		ceiling = min(limit, base<<n)
+	}
+	return scale(ceiling, r)
+}
+
+// scale returns d times r/2^64, at most d.
+func scale(d time.Duration, r uint64) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	hi, _ := bits.Mul64(uint64(d)+1, r)
+	return time.Duration(hi)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// ErrEmpty is what an answer without addresses counts as.
+var ErrEmpty = errors.New("the answer has no addresses")
