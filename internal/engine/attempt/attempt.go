@@ -109,6 +109,18 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 	return c.Resume(now)
 }
 
+// End tells how the running attempt ended, for one that the driver cannot
+// repeat: an open stream.
+func (c *Call) End(now time.Time, v outcome.Verdict) Step {
+	if v.Failure() {
+		c.budget.Failed(now)
+	}
+	if v == outcome.Success {
+		return Step{Why: "success"}
+	}
+	return Step{Why: "an open stream is not repeated"}
+}
+
 // Resume goes on after a wait.
 func (c *Call) Resume(now time.Time) Step {
 	if !c.budget.Pay(now) {

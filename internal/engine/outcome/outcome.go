@@ -130,9 +130,9 @@ func ended(c codes.Code) bool { return c == codes.Canceled || c == codes.Deadlin
 type Repeat uint8
 
 const (
-	Never          Repeat = iota
-	IfIdempotent          // it may have reached a handler
-	AnyMethod             // it provably did not
+	Never        Repeat = iota
+	IfIdempotent        // it may have reached a handler
+	AnyMethod           // it provably did not
 )
 
 // row is what follows from a verdict.
@@ -195,10 +195,10 @@ func (v Verdict) Free() bool { return v.row().free }
 func (v Verdict) Failure() bool { return v.row().failure }
 
 // MayHaveBeenApplied reports whether a handler may have run to its end though
-// the attempt failed.
+// the attempt failed and the peer's answer does not tell.
 func (v Verdict) MayHaveBeenApplied(sent bool) bool {
 	switch v {
-	case Success, Unprocessed:
+	case Success, Unprocessed, Missing, Answer:
 		return false
 	default:
 		return sent

@@ -1,0 +1,62 @@
+// Package call holds the options of one call, and the one function that
+// applies them. They are ordinary [grpc.CallOption] values: pass them to any
+// generated stub. A call may only narrow what the contract allows: it can make
+// a deadline shorter, never longer, and switch repeats off, never on.
+package call
+
+import (
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// An Option narrows the policy of one call. Plain grpc-go clients ignore it.
+type Option struct {
+	grpc.EmptyCallOption
+	narrow func(policy.Method) policy.Method
+}
+
+// NoRetry makes the call's first attempt its only one.
+func NoRetry() Option {
+	return Option{narrow: func(m policy.Method) policy.Method {
+		m.Retry.MaxAttempts = 1
+		m.AttemptTimeout = 0
+		return m
+	}}
+}
+
+// Deadline bounds the time of the call, all attempts included. It has no
+// effect if the contract or the context allows less, or if d is not positive.
+func Deadline(d time.Duration) Option {
+	return Option{narrow: func(m policy.Method) policy.Method {
+		m.Deadline = narrower(m.Deadline, d)
+		return m
+	}}
+}
+
+// AttemptTimeout bounds the time of each attempt that may be repeated. It has
+// no effect if the contract allows less, or if d is not positive.
+func AttemptTimeout(d time.Duration) Option {
+	return Option{narrow: func(m policy.Method) policy.Method {
+		m.AttemptTimeout = narrower(m.AttemptTimeout, d)
+		return m
+	}}
+}
+
+// Apply returns m narrowed by o.
+func Apply(m policy.Method, o Option) policy.Method {
+	if o.narrow == nil {
+		return m
+	}
+	return o.narrow(m)
+}
+
+// narrower returns the shorter of two times of which zero means none.
+func narrower(have, want time.Duration) time.Duration {
+	if want > 0 && (have == 0 || want < have) {
+		return want
+	}
+	return have
+}

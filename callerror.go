@@ -1,0 +1,59 @@
+package surefoot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/surefoot-rpc/surefoot/observe"
+)
+
+// A CallError is the error of a failed call with the story of its attempts.
+// The error that ended the call stays what it was: [status.Code],
+// [status.Convert] and its details see the server's own. Get it with
+// [errors.As].
+type CallError struct {
+	// Call is what was asked for and what was tried.
+	Call observe.Call
+
+	err error // what ended the call
+}
+
+func newCallError(c observe.Call) error {
+	e := &CallError{Call: c, err: c.Err}
+	return e
+}
+
+// MayHaveBeenApplied reports whether a handler may have done what the call
+// asked for although the call failed. For a method that changes state, false
+// means that the call can be made again without harm.
+func (e *CallError) MayHaveBeenApplied() bool { return e.Call.MayHaveBeenApplied }
+
+// Unwrap returns the error that ended the call.
+func (e *CallError) Unwrap() error { return e.err }
+
+// GRPCStatus returns the status that ended the call, unchanged.
+func (e *CallError) GRPCStatus() *status.Status { return status.Convert(e.err) }
+
+// Error returns the error that ended the call and, in one line, its story.
+func (e *CallError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.err.Error())
+	fmt.Fprintf(&b, " [%s to %s, %v", e.Call.Method, e.Call.Target, e.Call.Duration.Round(10*time.Microsecond))
+	if e.Call.MayHaveBeenApplied {
+		b.WriteString(", may have been applied")
+	}
+	for _, a := range e.Call.Attempts {
+		endpoint := a.Endpoint
+		if endpoint == "" {
+			endpoint = "no endpoint"
+		}
+		fmt.Fprintf(&b, "; attempt %d on %s: %v after %v: %s: %s",
+			a.Number, endpoint, codes.Code(a.Code), a.Duration.Round(10*time.Microsecond), a.Verdict, a.Next)
+	}
+	b.WriteString("]")
+	return b.String()
+}

@@ -1,0 +1,155 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+	"github.com/surefoot-rpc/surefoot/internal/wire"
+)
+
+// attemptKey is how the picker finds the attempt in the context of a pick.
+type attemptKey struct{}
+
+// An attemptState is one attempt. It is the context that grpc-go gets for it:
+// a type of our own, so that an attempt costs no allocation for its value.
+type attemptState struct {
+	context.Context
+	call  *callState
+	start time.Time
+
+	// mu guards what follows. grpc-go picks and reports on the goroutine of a
+	// unary call, but on any goroutine of a stream; the timer has its own.
+	mu       sync.Mutex
+	endpoint *endpoint
+	sent     bool
+	fromPeer bool
+	trailer  metadata.MD
+	cancel   context.CancelFunc // nil unless the attempt has a timer
+	timer    *time.Timer
+	timedOut bool
+	over     bool
+}
+
+func (a *attemptState) Value(key any) any {
+	if _, ok := key.(attemptKey); ok {
+		return a
+	}
+	return a.Context.Value(key)
+}
+
+// begin makes a ready to run under ctx for at most timeout, 0 for no limit.
+func (a *attemptState) begin(c *callState, ctx context.Context, now time.Time, timeout time.Duration) {
+	a.call, a.start = c, now
+	if n := c.machine.Made(); n > 1 {
+		ctx = wire.WithPreviousAttempts(ctx, n-1)
+	}
+	if timeout > 0 {
+		ctx, a.cancel = context.WithCancel(ctx)
+		a.mu.Lock()
+		a.timer = time.AfterFunc(timeout, func() { a.expire(timeout) })
+		a.mu.Unlock()
+	}
+	a.Context = ctx
+}
+
+// expire ends an attempt that took too long, if its repeat can be paid for;
+// if not, it asks again later.
+func (a *attemptState) expire(timeout time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.over:
+	case a.call.machine.MayGiveUp(time.Now()):
+		a.timedOut = true
+		a.cancel()
+	default:
+		a.timer.Reset(timeout)
+	}
+}
+
+// end stops the timer.
+func (a *attemptState) end() {
+	if a.cancel == nil {
+		return
+	}
+	a.mu.Lock()
+	a.over = true
+	a.timer.Stop()
+	a.mu.Unlock()
+	a.cancel()
+}
+
+// pick returns the endpoints to avoid. A second pick of one attempt means that
+// the first came to nothing.
+func (a *attemptState) pick() []*balance.Endpoint {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.endpoint != nil {
+		a.call.avoid(a.endpoint)
+		a.endpoint = nil
+		a.sent, a.fromPeer, a.trailer = false, false, nil
+	}
+	return a.call.tried
+}
+
+func (a *attemptState) picked(e *endpoint) {
+	a.mu.Lock()
+	a.endpoint = e
+	a.mu.Unlock()
+}
+
+// done is called by grpc-go when a stream ends, and when a pick turned out to
+// have no connection. Its Err is not looked at: it can be nil for a failure.
+func (a *attemptState) done(info balancer.DoneInfo) {
+	a.mu.Lock()
+	a.sent = info.BytesSent
+	a.fromPeer = info.BytesReceived
+	a.trailer = info.Trailer
+	a.mu.Unlock()
+}
+
+// judge returns what the attempt's end means.
+func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome.Pushback) {
+	c := a.call
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ended := c.ctx.Err()
+	f := outcome.Facts{
+		Code:      status.Code(err),
+		Cancelled: errors.Is(ended, context.Canceled),
+		Expired:   errors.Is(ended, context.DeadlineExceeded) || !c.deadline.IsZero() && !now.Before(c.deadline),
+		Closing:   c.channel.closed.Load(),
+		Picked:    a.endpoint != nil,
+		Sent:      a.sent,
+		FromPeer:  a.fromPeer,
+		TimedOut:  a.timedOut,
+	}
+	f.Pushback.After, f.Pushback.Stop, f.Pushback.Given = wire.ReadPushback(a.trailer)
+	return outcome.Judge(c.policy.Retry.Codes, f), f.Pushback
+}
+
+// explain replaces the error of an attempt that our own timer ended, which
+// says no more than that a context was cancelled.
+func (a *attemptState) explain(err error, v outcome.Verdict, now time.Time) error {
+	if v == outcome.Timeout && a.timedOut {
+		return status.Errorf(codes.DeadlineExceeded, "surefoot: no reply from %s within the attempt timeout (%v)",
+			a.address(), now.Sub(a.start).Round(time.Millisecond))
+	}
+	return err
+}
+
+func (a *attemptState) address() string {
+	if a.endpoint == nil {
+		return ""
+	}
+	return a.endpoint.addr
+}

@@ -1,0 +1,184 @@
+package channel
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc/status"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+	"github.com/surefoot-rpc/surefoot/observe"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// A callState is one call, from the first attempt to the last. It belongs to
+// the goroutine that makes the call.
+type callState struct {
+	channel  *Channel
+	ctx      context.Context // of the call, with its deadline
+	cancel   context.CancelFunc
+	method   string
+	policy   *policy.Method
+	start    time.Time
+	deadline time.Time // zero is none
+	machine  attempt.Call
+
+	// tried are the endpoints that must not be picked again. They are added
+	// between attempts, or by a pick, never while another pick reads them.
+	tried []*balance.Endpoint
+	room  [2]*balance.Endpoint // saves the first allocation of tried
+
+	story   []observe.Attempt
+	applied bool         // a handler may have run
+	first   attemptState // saves the allocation of the first attempt
+}
+
+// newCall starts a call. The caller must run its cancel function, if any,
+// when the call is over.
+func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method) *callState {
+	now := time.Now()
+	s := &callState{channel: c, ctx: ctx, method: method, policy: p, start: now}
+	s.tried = s.room[:0]
+	if d, ok := ctx.Deadline(); ok {
+		s.deadline = d
+	}
+	if p.Deadline > 0 {
+		if d := now.Add(p.Deadline); s.deadline.IsZero() || d.Before(s.deadline) {
+			s.deadline = d
+			s.ctx, s.cancel = context.WithDeadline(ctx, d)
+		}
+	}
+	s.machine = attempt.New(p, c.budget, s.deadline)
+	return s
+}
+
+// next returns a new attempt, ready to run.
+func (s *callState) next(now time.Time, timeout time.Duration) *attemptState {
+	a := &s.first
+	if s.machine.Made() > 1 {
+		a = new(attemptState)
+	}
+	a.begin(s, s.ctx, now, timeout)
+	if hook := s.channel.cfg.Observer.AttemptStart; hook != nil {
+		hook(s.ctx, s.method, s.machine.Made())
+	}
+	return a
+}
+
+// finish records how a ended and returns what to do next. The error is the
+// call's if the step is Done.
+func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
+	a.end()
+	if err == nil && !s.observed() && len(s.story) == 0 {
+		return attempt.Step{}, nil
+	}
+	now := time.Now()
+	v, pushback := a.judge(err, now)
+	if !v.SameEndpoint() && a.endpoint != nil {
+		s.avoid(a.endpoint)
+	}
+	step := s.machine.Finish(now, v, pushback, s.fresh(), s.channel.cfg.Random())
+	err = s.record(a, v, err, now, step.Why)
+	s.attemptDone()
+	return step, err
+}
+
+// end records how an attempt ended that must not be repeated whatever it
+// ended with, and returns the call's error. It runs no hook.
+func (s *callState) end(a *attemptState, err error) error {
+	a.end()
+	if err == nil && !s.observed() {
+		return nil
+	}
+	now := time.Now()
+	v, _ := a.judge(err, now)
+	return s.record(a, v, err, now, s.machine.End(now, v).Why)
+}
+
+// observed reports whether somebody wants to see successful calls too.
+func (s *callState) observed() bool {
+	o := &s.channel.cfg.Observer
+	return o.AttemptDone != nil || o.CallDone != nil
+}
+
+// record adds a to the story and returns its error as the caller sees it.
+// Only a is locked, and no hook runs.
+func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now time.Time, next string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.applied = s.applied || v.MayHaveBeenApplied(a.sent)
+	err = a.explain(err, v, now)
+	s.story = append(s.story, observe.Attempt{
+		Number:   len(s.story) + 1,
+		Endpoint: a.address(),
+		Start:    a.start,
+		Duration: now.Sub(a.start),
+		Code:     uint32(status.Code(err)),
+		Verdict:  v.String(),
+		Next:     next,
+	})
+	return err
+}
+
+// attemptDone tells the observer of the last attempt.
+func (s *callState) attemptDone() {
+	if hook := s.channel.cfg.Observer.AttemptDone; hook != nil && len(s.story) > 0 {
+		hook(s.ctx, s.method, s.story[len(s.story)-1])
+	}
+}
+
+// resume goes on after a wait.
+func (s *callState) resume() attempt.Step {
+	step := s.machine.Resume(time.Now())
+	if step.Action == attempt.Done {
+		s.story[len(s.story)-1].Next = step.Why
+	}
+	return step
+}
+
+// wait waits for the backoff. It returns false if the call ended meanwhile.
+func (s *callState) wait(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+// conclude returns the call as observers see it, with the caller's error: the
+// one that ended it, with the story attached.
+func (s *callState) conclude(err error) observe.Call {
+	c := observe.Call{
+		Method:             s.method,
+		Target:             s.channel.cfg.Target,
+		Start:              s.start,
+		Duration:           time.Since(s.start),
+		Err:                err,
+		Attempts:           s.story,
+		MayHaveBeenApplied: err != nil && s.applied,
+	}
+	if err != nil {
+		c.Err = s.channel.cfg.CallError(c)
+	}
+	return c
+}
+
+// callDone tells the observer that the call is over.
+func (s *callState) callDone(c observe.Call) {
+	if hook := s.channel.cfg.Observer.CallDone; hook != nil {
+		hook(s.ctx, c)
+	}
+}
+
+func (s *callState) avoid(e *endpoint) { s.tried = append(s.tried, &e.Endpoint) }
+
+// fresh reports whether an endpoint is ready that the call has not tried.
+func (s *callState) fresh() bool {
+	p := s.channel.ready.Load()
+	return p != nil && p.engine.Fresh(balance.Request{Avoid: s.tried})
+}

@@ -1,0 +1,70 @@
+// Package channel drives the client's side: it carries out on grpc-go what the
+// engine decides. It owns the interceptors of a channel, its balancer, its
+// resolver and its timers.
+package channel
+
+import (
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/surefoot-rpc/surefoot/contract"
+	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+	"github.com/surefoot-rpc/surefoot/observe"
+)
+
+// Config is what a channel is made of.
+type Config struct {
+	// Target is what the client dials.
+	Target string
+	// Table is the compiled contract.
+	Table *contract.Table
+	// Credentials secure the connections. Required.
+	Credentials credentials.TransportCredentials
+	// Observers see what happens. A nil hook is skipped.
+	Observer observe.Observer
+	// Unary and Stream are the user's interceptors that run for each attempt.
+	Unary  []grpc.UnaryClientInterceptor
+	Stream []grpc.StreamClientInterceptor
+	// Dial are the user's dial options. Their interceptors run once per call.
+	Dial []grpc.DialOption
+	// CallError attaches the story of a failed call to the error that ended it.
+	CallError func(c observe.Call) error
+	// Random is a source of random numbers, safe for concurrent use.
+	Random func() uint64
+}
+
+// A Channel is the state that the interceptors, the balancer and the resolver
+// of one client share. Its methods may be called from any goroutine.
+type Channel struct {
+	cfg    Config
+	budget *attempt.Budget
+	closed atomic.Bool
+
+	// ready is the picker in use, nil while no endpoint is ready.
+	ready atomic.Pointer[picker]
+	// turn is where round robin stands. It outlives pickers and balancers.
+	turn atomic.Uint64
+}
+
+// New returns the channel that cfg describes.
+func New(cfg Config) *Channel {
+	c := &Channel{
+		cfg:    cfg,
+		budget: attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
+	}
+	c.turn.Store(cfg.Random())
+	return c
+}
+
+// Close says that the client's owner closes it: calls that fail from now on
+// are not repeated.
+func (c *Channel) Close() { c.closed.Store(true) }
+
+func (c *Channel) problem(err error) {
+	if err != nil && c.cfg.Observer.Problem != nil {
+		c.cfg.Observer.Problem(err)
+	}
+}

@@ -1,0 +1,36 @@
+package channel
+
+import (
+	"context"
+	"net"
+
+	"google.golang.org/grpc/credentials"
+)
+
+// transportCredentials wraps the user's credentials. It does two things that
+// grpc-go offers no other place for: it is how the balancer, which grpc-go
+// builds, finds its channel (balancer.BuildOptions.DialCreds), and it sets
+// TCP_USER_TIMEOUT on the bare connection before the handshake, after grpc-go
+// has set it to the keepalive time-out.
+type transportCredentials struct {
+	credentials.TransportCredentials
+	channel *Channel
+}
+
+func (t *transportCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if err := setUserTimeout(conn, t.channel.cfg.Table.Channel.Connection.UserTimeout()); err != nil {
+		t.channel.problem(err)
+	}
+	return t.TransportCredentials.ClientHandshake(ctx, authority, conn)
+}
+
+func (t *transportCredentials) Clone() credentials.TransportCredentials {
+	return &transportCredentials{t.TransportCredentials.Clone(), t.channel}
+}
+
+// UsesXDS reports what the wrapped credentials say, which grpc-go's xDS
+// resolver asks for by this method's name.
+func (t *transportCredentials) UsesXDS() bool {
+	x, ok := t.TransportCredentials.(interface{ UsesXDS() bool })
+	return ok && x.UsesXDS()
+}

@@ -1,0 +1,107 @@
+package channel
+
+import (
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/surefoot-rpc/surefoot/call"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// userOptions are the call options that must act once per call although the
+// call makes several attempts. grpc-go would fill and fire them per attempt.
+type userOptions struct {
+	headers  []*metadata.MD
+	trailers []*metadata.MD
+	peers    []*peer.Peer
+	finish   []func(error)
+
+	header  metadata.MD
+	trailer metadata.MD
+	peer    peer.Peer
+}
+
+// takeOptions returns the options that every attempt gets, what was taken out
+// of opts to act once, nil if nothing was, and p narrowed by what opts say.
+// Most calls have none of these: then opts and p are returned as they are.
+func takeOptions(opts []grpc.CallOption, p *policy.Method, once bool) ([]grpc.CallOption, *userOptions, *policy.Method) {
+	special := false
+	for _, o := range opts {
+		switch o.(type) {
+		case grpc.HeaderCallOption, grpc.TrailerCallOption, grpc.PeerCallOption:
+			special = special || once
+		case grpc.OnFinishCallOption, call.Option:
+			special = true
+		}
+	}
+	if !special {
+		return opts, nil, p
+	}
+	u := &userOptions{}
+	rest := make([]grpc.CallOption, 0, len(opts)+3)
+	for _, o := range opts {
+		switch o := o.(type) {
+		case grpc.OnFinishCallOption:
+			u.finish = append(u.finish, o.OnFinish)
+			continue
+		case call.Option:
+			narrowed := call.Apply(*p, o)
+			p = &narrowed
+			continue
+		}
+		if once {
+			switch o := o.(type) {
+			case grpc.HeaderCallOption:
+				u.headers = append(u.headers, o.HeaderAddr)
+				continue
+			case grpc.TrailerCallOption:
+				u.trailers = append(u.trailers, o.TrailerAddr)
+				continue
+			case grpc.PeerCallOption:
+				u.peers = append(u.peers, o.PeerAddr)
+				continue
+			}
+		}
+		rest = append(rest, o)
+	}
+	if len(u.headers) > 0 {
+		rest = append(rest, grpc.Header(&u.header))
+	}
+	if len(u.trailers) > 0 {
+		rest = append(rest, grpc.Trailer(&u.trailer))
+	}
+	if len(u.peers) > 0 {
+		rest = append(rest, grpc.Peer(&u.peer))
+	}
+	return rest, u, p
+}
+
+// reset forgets what an attempt that is not the last has filled in.
+func (u *userOptions) reset() {
+	if u != nil {
+		u.header, u.trailer, u.peer = nil, nil, peer.Peer{}
+	}
+}
+
+// deliver hands the last attempt's values to the user, and says that the call
+// is over.
+func (u *userOptions) deliver(err error) {
+	if u == nil {
+		return
+	}
+	for _, h := range u.headers {
+		*h = u.header
+	}
+	for _, t := range u.trailers {
+		*t = u.trailer
+	}
+	for _, p := range u.peers {
+		if u.peer.Addr != nil {
+			*p = u.peer
+		}
+	}
+	for _, f := range u.finish {
+		f(err)
+	}
+}

@@ -1,0 +1,45 @@
+package channel
+
+import (
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/resolver"
+)
+
+// DialOptions returns what makes a grpc-go channel this channel. A call passes
+// the interceptors in the order of the lines; each line says why it stands
+// where it does. resolvers replace grpc-go's own of the same scheme.
+func (c *Channel) DialOptions(resolvers ...resolver.Builder) []grpc.DialOption {
+	connection := c.cfg.Table.Channel.Connection
+
+	// The user's come first: their interceptors see a call once, however many
+	// attempts it takes, and what they set can be replaced by what follows.
+	opts := append([]grpc.DialOption(nil), c.cfg.Dial...)
+	return append(opts,
+		// Ours makes the attempts. It must be below what counts calls.
+		grpc.WithChainUnaryInterceptor(c.unary),
+		grpc.WithChainStreamInterceptor(c.stream),
+		// The user's interceptors that want to see each attempt: below ours.
+		grpc.WithChainUnaryInterceptor(c.cfg.Unary...),
+		grpc.WithChainStreamInterceptor(c.cfg.Stream...),
+
+		// One owner of repeats: no retry policy from a name server.
+		grpc.WithDisableRetry(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}]}`, policyName)),
+
+		// Below the interceptors: names, connections, the wire.
+		grpc.WithResolvers(resolvers...),
+		// An HTTP proxy connects; it must not resolve, or it would balance.
+		grpc.WithLocalDNSResolution(),
+		// What was learnt of a fleet must outlive a quiet night.
+		grpc.WithIdleTimeout(0),
+		grpc.WithTransportCredentials(&transportCredentials{c.cfg.Credentials, c}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           reconnect,
+			MinConnectTimeout: connection.ConnectTimeout,
+		}),
+		grpc.WithKeepaliveParams(keepaliveParams(connection.KeepaliveTime, connection.KeepaliveTimeout)),
+	)
+}

@@ -1,0 +1,51 @@
+package channel
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+)
+
+// unary makes the attempts of a unary call, one after the other, on the
+// caller's goroutine and into the caller's reply.
+func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	m, err := c.cfg.Table.Lookup(method)
+	c.problem(err)
+	opts, user, p := takeOptions(opts, &m.Unary, true)
+	s := c.newCall(ctx, method, p)
+	if s.cancel != nil {
+		defer s.cancel()
+	}
+	step := s.machine.Begin(s.start)
+	now := s.start
+	for {
+		switch step.Action {
+		case attempt.Start:
+			user.reset()
+			a := s.next(now, step.Timeout)
+			err = invoker(a, method, req, reply, cc, opts...)
+			step, err = s.finish(a, err)
+		case attempt.Wait:
+			if !s.wait(step.Wait) {
+				// The error of the last attempt says more than that time ran out.
+				step = attempt.Step{Action: attempt.Done}
+				continue
+			}
+			step = s.resume()
+		case attempt.Done:
+			if err != nil || s.observed() {
+				done := s.conclude(err)
+				err = done.Err
+				s.callDone(done)
+			}
+			user.deliver(err)
+			return err
+		}
+		if step.Action == attempt.Start {
+			now = time.Now()
+		}
+	}
+}

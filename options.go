@@ -1,0 +1,168 @@
+package surefoot
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/surefoot-rpc/surefoot/contract"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/observe"
+)
+
+// A ClientOption configures [NewClient].
+type ClientOption interface{ applyToClient(*clientConfig) }
+
+// A ServerOption configures [NewServer].
+type ServerOption interface{ applyToServer(*serverConfig) }
+
+// An Option configures both.
+type Option interface {
+	ClientOption
+	ServerOption
+}
+
+// shared is what clients and servers have in common.
+type shared struct {
+	sources     contract.Sources
+	credentials credentials.TransportCredentials
+	observers   []observe.Observer
+	errs        []error
+}
+
+type clientConfig struct {
+	shared
+	dial   []grpc.DialOption
+	unary  []grpc.UnaryClientInterceptor
+	stream []grpc.StreamClientInterceptor
+}
+
+type serverConfig struct {
+	shared
+	options []grpc.ServerOption
+	drain   time.Duration
+}
+
+type sharedOption func(*shared)
+
+func (o sharedOption) applyToClient(c *clientConfig) { o(&c.shared) }
+func (o sharedOption) applyToServer(c *serverConfig) { o(&c.shared) }
+
+type clientOption func(*clientConfig)
+
+func (o clientOption) applyToClient(c *clientConfig) { o(c) }
+
+type serverOption func(*serverConfig)
+
+func (o serverOption) applyToServer(c *serverConfig) { o(c) }
+
+// WithService names the services that the channel is for, by their generated
+// descriptors. Their contracts are checked at construction, and what they say
+// of connections and balancing holds for the channel.
+func WithService(services ...*grpc.ServiceDesc) Option {
+	return sharedOption(func(s *shared) {
+		for _, desc := range services {
+			d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(desc.ServiceName))
+			sd, ok := d.(protoreflect.ServiceDescriptor)
+			if err != nil || !ok {
+				s.errs = append(s.errs, fmt.Errorf("WithService: no .proto of the service %q is linked into this program: "+
+					"import its generated code, or describe the service with WithContract", desc.ServiceName))
+				continue
+			}
+			s.sources.Services = append(s.sources.Services, sd)
+		}
+	})
+}
+
+// WithServiceDescriptor is [WithService] for descriptors that are not in the
+// global registry.
+func WithServiceDescriptor(services ...protoreflect.ServiceDescriptor) Option {
+	return sharedOption(func(s *shared) { s.sources.Services = append(s.sources.Services, services...) })
+}
+
+// WithContract gives the contracts of services whose .proto is not ours to
+// change. Each stands, field by field, before what that .proto says.
+func WithContract(contracts ...*surefootv1.Contract) Option {
+	return sharedOption(func(s *shared) { s.sources.Contracts = append(s.sources.Contracts, contracts...) })
+}
+
+// WithHouseDefaults replaces, field by field, what a contract that says
+// nothing means.
+func WithHouseDefaults(defaults *surefootv1.Service) Option {
+	return sharedOption(func(s *shared) { s.sources.House = defaults })
+}
+
+// WithTransportCredentials secures the connections. This or [WithInsecure] is
+// required.
+func WithTransportCredentials(creds credentials.TransportCredentials) Option {
+	return sharedOption(func(s *shared) { s.credentials = creds })
+}
+
+// WithInsecure says that connections are neither encrypted nor authenticated.
+func WithInsecure() Option { return WithTransportCredentials(insecure.NewCredentials()) }
+
+// WithObserver adds hooks. Several observers are called in the order in which
+// they were given.
+func WithObserver(o *observe.Observer) Option {
+	return sharedOption(func(s *shared) {
+		if o != nil {
+			s.observers = append(s.observers, *o)
+		}
+	})
+}
+
+// WithDialOptions adds grpc-go's own options. Interceptors among them run once
+// per call; see [WithAttemptInterceptor] for once per attempt. Credentials are
+// given with [WithTransportCredentials] instead.
+func WithDialOptions(opts ...grpc.DialOption) ClientOption {
+	return clientOption(func(c *clientConfig) { c.dial = append(c.dial, opts...) })
+}
+
+// WithAttemptInterceptor adds interceptors that run once per attempt, inside
+// the loop that makes the attempts. Either may be nil.
+func WithAttemptInterceptor(unary grpc.UnaryClientInterceptor, stream grpc.StreamClientInterceptor) ClientOption {
+	return clientOption(func(c *clientConfig) {
+		if unary != nil {
+			c.unary = append(c.unary, unary)
+		}
+		if stream != nil {
+			c.stream = append(c.stream, stream)
+		}
+	})
+}
+
+// WithServerOptions adds grpc-go's own options of a server: interceptors,
+// stats handlers, limits.
+func WithServerOptions(opts ...grpc.ServerOption) ServerOption {
+	return serverOption(func(c *serverConfig) { c.options = append(c.options, opts...) })
+}
+
+// WithDrainTimeout bounds how long a server that is asked to stop waits for
+// the calls in flight. The default is 10 s, well inside the 30 s that
+// Kubernetes grants.
+func WithDrainTimeout(d time.Duration) ServerOption {
+	return serverOption(func(c *serverConfig) {
+		if d <= 0 {
+			c.errs = append(c.errs, fmt.Errorf("WithDrainTimeout: %v: give the calls in flight some time, such as 10s", d))
+			return
+		}
+		c.drain = d
+	})
+}
+
+// compile returns the contract that the options describe, or everything that
+// is wrong with them.
+func (s *shared) compile() (*contract.Table, error) {
+	errs := s.errs
+	if s.credentials == nil {
+		errs = append(errs, errors.New("no credentials: add WithTransportCredentials(…), or WithInsecure() if the network is trusted"))
+	}
+	table, err := contract.Compile(s.sources)
+	return table, errors.Join(append(errs, err)...)
+}
