@@ -1,7 +1,7 @@
 // Package slogobserve writes what Surefoot does to a log/slog logger.
 //
 // Nothing of a request, a reply or their metadata is written; of an error, its
-// text is. Each kind of line is written at most 10 times in a second; the next
+// code and its message are. Each kind of line is written at most 10 times in a second; the next
 // one that is written says how many were suppressed.
 package slogobserve
 
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot/observe"
 )
@@ -107,11 +108,14 @@ func (w *writer) callDone(ctx context.Context, c observe.Call) {
 		}
 	}
 	w.write(ctx, level, callFailed, func() []slog.Attr {
+		// The status's own message: the error's text may tell the story too.
+		st := status.Convert(c.Err)
 		attrs := []slog.Attr{
 			slog.String("method", c.Method),
 			slog.String("target", c.Target),
 			slog.Duration("duration", c.Duration),
-			slog.String("error", c.Err.Error()),
+			slog.String("code", st.Code().String()),
+			slog.String("error", st.Message()),
 			slog.Int("attempts", len(c.Attempts)),
 			slog.String("story", story(c.Attempts)),
 		}
@@ -133,7 +137,7 @@ func story(attempts []observe.Attempt) string {
 		if endpoint == "" {
 			endpoint = "no endpoint"
 		}
-		fmt.Fprintf(&b, "#%d %s: %v (%s) after %v", a.Number, endpoint, codes.Code(a.Code), a.Verdict, a.Duration)
+		fmt.Fprintf(&b, "#%d %s: %v (%s) after %v", a.Number, endpoint, codes.Code(a.Code), a.Verdict, a.Duration.Round(10*time.Microsecond))
 		if a.Next != "" {
 			b.WriteString(" -> " + a.Next)
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot/observe"
 	slogobserve "github.com/surefoot-rpc/surefoot/observe/slog"
@@ -54,6 +55,12 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// told is an error that tells a story, as the client's errors do.
+type told struct{ error }
+
+func (t told) Error() string              { return t.error.Error() + " [and what was tried]" }
+func (t told) GRPCStatus() *status.Status { return status.Convert(t.error) }
+
 // everything has each hook called in each way that makes a difference.
 func everything(o *observe.Observer) {
 	const target, method = "dns:///inventory:8443", "/inventory.v1.Inventory/Get"
@@ -71,14 +78,14 @@ func everything(o *observe.Observer) {
 	o.AttemptDone(ctx, method, late)
 	o.CallDone(ctx, observe.Call{
 		Method: method, Target: target, Duration: 262 * time.Millisecond,
-		Err: errors.New("context deadline exceeded"), Attempts: []observe.Attempt{lost, late}, MayHaveBeenApplied: true,
+		Err: told{status.Error(codes.DeadlineExceeded, "context deadline exceeded")}, Attempts: []observe.Attempt{lost, late}, MayHaveBeenApplied: true,
 	})
 	o.CallDone(ctx, observe.Call{
 		Method: method, Target: target, Duration: time.Second, Err: errors.New("no endpoint is ready"),
 		Attempts: []observe.Attempt{{Number: 1, Duration: time.Second, Code: uint32(codes.Unavailable), Verdict: "unprocessed"}},
 	})
 	o.CallDone(ctx, observe.Call{
-		Method: method, Target: target, Duration: time.Millisecond, Err: errors.New("no such item"),
+		Method: method, Target: target, Duration: time.Millisecond, Err: status.Error(codes.NotFound, "no such item"),
 		Attempts: []observe.Attempt{{Number: 1, Endpoint: "10.0.0.1:8443", Code: uint32(codes.NotFound), Verdict: "answer", Next: "done: answer"}},
 	})
 	o.CallDone(ctx, observe.Call{Method: method, Target: target})
