@@ -133,6 +133,11 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 		FromPeer:  a.fromPeer,
 		TimedOut:  a.timedOut,
 	}
+	if f.Code == codes.ResourceExhausted && len(a.trailer) == 0 {
+		// A reply that is too large for this client comes with the peer's
+		// headers too, but a status of the peer's own with a trailer.
+		f.FromPeer = false
+	}
 	f.Pushback.After, f.Pushback.Stop, f.Pushback.Given = wire.ReadPushback(a.trailer)
 	return outcome.Judge(c.policy.Retry.Codes, f), f.Pushback
 }

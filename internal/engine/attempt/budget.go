@@ -14,6 +14,8 @@ import (
 // repeat at all; it is off while more than half of the attempts in the window
 // fail, or a fleet of quiet channels would double the load of a service that
 // is down. (Finagle's RetryBudget, with a floor per window for its reserve.)
+// A handful of failures says nothing about the service: the first call of
+// a channel must be able to repeat.
 //
 // A Budget may be used from any goroutine.
 type Budget struct {
@@ -29,6 +31,9 @@ const (
 	extra
 	failed
 )
+
+// failing is how many failures in the window it takes to believe them.
+const failing = 5
 
 // NewBudget returns a Budget that has seen nothing.
 func NewBudget(p policy.Budget, now time.Time) *Budget {
@@ -74,7 +79,7 @@ func (b *Budget) afford(now time.Time) bool {
 	f := b.counts.Sum(now, failed)
 	// In hundredths of an attempt, so that the arithmetic is exact.
 	allowed := int64(c) * int64(b.policy.RatioPercent)
-	if 2*f <= c+x {
+	if f < failing || 2*f <= c+x {
 		allowed += 100 * int64(b.policy.MinPerSecond) * int64(b.policy.Window) / int64(time.Second)
 	}
 	return 100*int64(x+1) <= allowed
