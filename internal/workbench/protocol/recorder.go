@@ -1,0 +1,103 @@
+package protocol
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Outcome is how one call ended, as its caller saw it.
+type Outcome struct {
+	Issued  Instant
+	Planned Instant // when it should have been issued
+	Took    time.Duration
+	Code    string // the name of the status code; "OK" when it succeeded
+	Server  string // who answered a call that succeeded
+}
+
+// Recorder adds outcomes up to a Tally. Its methods may be called from any
+// number of goroutines.
+type Recorder struct {
+	run      Go
+	badAfter time.Duration
+
+	mu      sync.Mutex // guards what follows
+	tally   Tally
+	latency *hdrhistogram.Histogram
+}
+
+// NewRecorder makes a recorder for one run. Calls that take badAfter or longer
+// are bad even when they succeed.
+func NewRecorder(run Go, badAfter time.Duration) *Recorder {
+	return &Recorder{
+		run:      run,
+		badAfter: badAfter,
+		tally:    Tally{Errors: map[string]int64{}, Replies: map[string]int64{}},
+		latency:  newHistogram(),
+	}
+}
+
+// Counts says whether a call issued at t belongs to the measured part of the run.
+func (r *Recorder) Counts(t Instant) bool { return t >= r.run.From && t < r.run.Until }
+
+// Add records one call; a call outside the measured part is ignored.
+func (r *Recorder) Add(o Outcome) {
+	if !r.Counts(o.Issued) {
+		return
+	}
+	bad := o.Code != "OK" || o.Took >= r.badAfter
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := &r.tally
+	t.Calls++
+	if o.Code == "OK" {
+		t.OK++
+		t.Replies[o.Server]++
+	} else {
+		t.Errors[o.Code]++
+	}
+	// Clamped, so it cannot be out of the histogram's range.
+	_ = r.latency.RecordValue(min(max(o.Took.Microseconds(), shortest), longest))
+	t.MaxLag = max(t.MaxLag, o.Issued.Sub(o.Planned))
+	slice := int(o.Issued.Sub(r.run.From) / r.run.Slice)
+	for len(t.Slices) <= slice {
+		t.Slices = append(t.Slices, Slice{})
+	}
+	t.Slices[slice].Calls++
+	if bad {
+		t.Bad++
+		t.Slices[slice].Bad++
+		t.LastBad = max(t.LastBad, o.Issued)
+	}
+}
+
+// Attempt counts one stream that was begun for a call issued at t.
+func (r *Recorder) Attempt(t Instant) {
+	if !r.Counts(t) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tally.Attempts++
+}
+
+// Progress says what has been counted so far.
+func (r *Recorder) Progress() Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Progress{Calls: r.tally.Calls, Failed: r.tally.Calls - r.tally.OK}
+}
+
+// Tally returns what was counted. Nothing may be added afterwards.
+func (r *Recorder) Tally() (Tally, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	encoded, err := r.latency.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		return Tally{}, fmt.Errorf("encode the latency histogram: %w", err)
+	}
+	r.tally.Latency = encoded
+	return r.tally, nil
+}

@@ -1,0 +1,255 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// decoder reads YAML nodes into values and collects what is wrong with them.
+// After an error it goes on with a zero value, so that one run finds all
+// mistakes.
+type decoder struct {
+	file   string
+	errors Errors
+}
+
+func (d *decoder) fail(at *token.Token, format string, args ...any) {
+	e := Error{File: d.file, Line: 1, Column: 1, Text: fmt.Sprintf(format, args...)}
+	if at != nil && at.Position != nil {
+		e.Line, e.Column = at.Position.Line, at.Position.Column
+	}
+	d.errors = append(d.errors, e)
+}
+
+// document parses the text and returns its single document.
+func (d *decoder) document(text []byte) *ast.DocumentNode {
+	// The parser expects valid UTF-8 lines; it reports the rest by itself.
+	file, err := parser.ParseBytes(text, parser.ParseComments)
+	if err != nil {
+		var where yaml.Error
+		if errors.As(err, &where) {
+			d.fail(where.GetToken(), "%s", where.GetMessage())
+		} else {
+			d.fail(nil, "not YAML: %v", err)
+		}
+		return nil
+	}
+	var found *ast.DocumentNode
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if _, only := doc.Body.(*ast.CommentGroupNode); only {
+			continue
+		}
+		if found != nil {
+			d.fail(doc.Body.GetToken(), "a second document: give each scenario a file of its own")
+			return nil
+		}
+		found = doc
+	}
+	if found == nil {
+		d.fail(nil, "the file is empty: a scenario needs fleet, load, arms and expect; copy one of the files in scenarios/")
+	}
+	return found
+}
+
+// field is one key of a mapping and the function that reads its value.
+type field struct {
+	name string
+	read func(ast.Node)
+	must bool
+}
+
+func must(name string, read func(ast.Node)) field { return field{name, read, true} }
+func may(name string, read func(ast.Node)) field  { return field{name, read, false} }
+
+// mapping reads a mapping with exactly the given fields. what names it in
+// errors.
+func (d *decoder) mapping(node ast.Node, what string, fields ...field) {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.name
+	}
+	var entries []*ast.MappingValueNode
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		entries = n.Values
+	case *ast.MappingValueNode:
+		entries = []*ast.MappingValueNode{n}
+	default:
+		d.fail(node.GetToken(), "%s must be a mapping with %s, not %s", what, strings.Join(names, ", "), describe(node))
+		return
+	}
+	seen := map[string]bool{}
+	for _, entry := range entries {
+		key := entry.Key.GetToken()
+		if seen[key.Value] {
+			d.fail(key, "%s has %q twice: keep one", what, key.Value)
+			continue
+		}
+		seen[key.Value] = true
+		i := slices.Index(names, key.Value)
+		switch {
+		case i < 0:
+			d.fail(key, "%s has no field %q: %s", what, key.Value, oneOf(key.Value, names))
+		case entry.Value == nil || entry.Value.Type() == ast.NullType:
+			d.fail(key, "%s.%s has no value: give one or remove the line", what, key.Value)
+		default:
+			fields[i].read(entry.Value)
+		}
+	}
+	for _, f := range fields {
+		if f.must && !seen[f.name] {
+			d.fail(node.GetToken(), "%s lacks the field %q: add it", what, f.name)
+		}
+	}
+}
+
+// list calls read for each element of a sequence.
+func (d *decoder) list(node ast.Node, what string, read func(ast.Node)) {
+	seq, ok := node.(*ast.SequenceNode)
+	if !ok {
+		d.fail(node.GetToken(), "%s must be a list, not %s: start each element with a dash", what, describe(node))
+		return
+	}
+	for _, element := range seq.Values {
+		if element == nil || element.Type() == ast.NullType {
+			d.fail(seq.GetToken(), "%s has an empty element: remove it", what)
+			continue
+		}
+		read(element)
+	}
+}
+
+// text reads a string that is not empty.
+func (d *decoder) text(into *string, what string) func(ast.Node) {
+	return func(node ast.Node) {
+		var got string
+		switch n := node.(type) {
+		case *ast.StringNode:
+			got = n.Value
+		case *ast.LiteralNode:
+			if strings.HasPrefix(n.Start.Value, ">") && n.Value != nil && n.Value.Value == "" {
+				d.fail(n.Start, "%s is read as a block of text because it starts with >: write it in quotes", what)
+				return
+			}
+			got = n.Value.Value
+		default:
+			d.fail(node.GetToken(), "%s must be text, not %s: write it in quotes", what, describe(node))
+			return
+		}
+		if *into = strings.TrimSpace(got); *into == "" {
+			d.fail(node.GetToken(), "%s is empty: give it a text or remove the line", what)
+		}
+	}
+}
+
+// duration reads a time span with a unit that is within [least, most].
+func (d *decoder) duration(into *time.Duration, what string, least, most time.Duration) func(ast.Node) {
+	return func(node ast.Node) {
+		at := node.GetToken()
+		s, ok := node.(*ast.StringNode)
+		if !ok {
+			if _, number := node.(ast.ScalarNode); number {
+				d.fail(at, "%s is %s without a unit: write 250ms, 2s or 1m30s", what, at.Value)
+			} else {
+				d.fail(at, "%s must be a duration such as 250ms or 2s, not %s", what, describe(node))
+			}
+			return
+		}
+		got, err := time.ParseDuration(s.Value)
+		switch {
+		case err != nil:
+			d.fail(at, "%s is %q, which is no duration: write 250ms, 2s or 1m30s", what, s.Value)
+		case got < least || got > most:
+			d.fail(at, "%s is %v, outside of %v to %v: choose a value within", what, got, least, most)
+		default:
+			*into = got
+		}
+	}
+}
+
+// whole reads an integer within [least, most].
+func (d *decoder) whole(node ast.Node, what string, least, most int) (int, bool) {
+	n, ok := node.(*ast.IntegerNode)
+	if !ok {
+		d.fail(node.GetToken(), "%s must be a whole number, not %s", what, describe(node))
+		return 0, false
+	}
+	got, err := strconv.Atoi(n.Token.Value)
+	if err != nil || got < least || got > most {
+		d.fail(n.Token, "%s is %s, outside of %d to %d: choose a value within", what, n.Token.Value, least, most)
+		return 0, false
+	}
+	return got, true
+}
+
+func (d *decoder) count(into *int, what string, least, most int) func(ast.Node) {
+	return func(node ast.Node) {
+		if got, ok := d.whole(node, what, least, most); ok {
+			*into = got
+		}
+	}
+}
+
+// number reads a number, with or without a fraction, within (0, most].
+func (d *decoder) number(into *float64, what string, most float64) func(ast.Node) {
+	return func(node ast.Node) {
+		at := node.GetToken()
+		switch node.(type) {
+		case *ast.IntegerNode, *ast.FloatNode:
+		default:
+			d.fail(at, "%s must be a number, not %s", what, describe(node))
+			return
+		}
+		got, err := strconv.ParseFloat(at.Value, 64)
+		if err != nil || math.IsNaN(got) || got <= 0 || got > most {
+			d.fail(at, "%s is %s, outside of 0 to %v: choose a value within", what, at.Value, most)
+			return
+		}
+		*into = got
+	}
+}
+
+// choice reads one of the names.
+func choice[S ~string](d *decoder, into *S, what string, names []S) func(ast.Node) {
+	return func(node ast.Node) {
+		var got string
+		before := len(d.errors)
+		if d.text(&got, what)(node); len(d.errors) > before {
+			return
+		}
+		if !slices.Contains(names, S(got)) {
+			d.fail(node.GetToken(), "%s is %q, which is unknown: %s", what, got, oneOf(got, names))
+			return
+		}
+		*into = S(got)
+	}
+}
+
+// describe says what a node is, for a person.
+func describe(node ast.Node) string {
+	switch node.Type() {
+	case ast.MappingType, ast.MappingValueType:
+		return "a mapping"
+	case ast.SequenceType:
+		return "a list"
+	case ast.AnchorType, ast.AliasType, ast.TagType, ast.MergeKeyType, ast.DirectiveType:
+		return "an anchor, alias or tag (write the value out)"
+	case ast.LiteralType:
+		return "a block of text"
+	default:
+		return strconv.Quote(node.GetToken().Value)
+	}
+}

@@ -1,0 +1,165 @@
+package scenario
+
+import (
+	"math"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// What one machine can play. Larger fleets need other means.
+const (
+	maxServers  = 200
+	maxClients  = 1000
+	maxRate     = 1000.0
+	maxDuration = 10 * time.Minute
+)
+
+// Parse reads a scenario. file names it in errors, and its base name without
+// .yaml is the scenario's name. A failure is of type Errors and holds all
+// mistakes that were found.
+func Parse(file string, text []byte) (*Scenario, error) {
+	d := &decoder{file: file}
+	s := &Scenario{
+		Name: strings.TrimSuffix(filepath.Base(file), ".yaml"),
+		DNS:  DNS{TTL: 5 * time.Second},
+		Load: Load{Warmup: time.Second, Deadline: 2 * time.Second, BadAfter: 250 * time.Millisecond},
+	}
+	if !regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`).MatchString(s.Name) {
+		d.fail(nil, "the file is named %q: name it in lower case with dashes, such as slow-node.yaml", filepath.Base(file))
+	}
+	doc := d.document(text)
+	if doc == nil {
+		return nil, d.errors.sorted()
+	}
+	if s.Intent = intent(text); s.Intent == "" {
+		d.fail(nil, "the file does not start with a comment: say in a paragraph what it is meant to show")
+	}
+	var expect, timeline []ast.Node
+	d.mapping(doc.Body, "the scenario",
+		must("summary", d.text(&s.Summary, "summary")),
+		must("fleet", func(n ast.Node) { d.fleet(n, &s.Fleet) }),
+		may("dns", func(n ast.Node) { d.dns(n, &s.DNS) }),
+		must("load", func(n ast.Node) { d.load(n, &s.Load) }),
+		may("timeline", func(n ast.Node) {
+			d.list(n, "timeline", func(e ast.Node) { timeline = append(timeline, e) })
+		}),
+		must("arms", func(n ast.Node) { d.arms(n, s) }),
+		must("expect", func(n ast.Node) {
+			d.list(n, "expect", func(e ast.Node) { expect = append(expect, e) })
+		}),
+	)
+	// These are checked against the fleet, the load and the arms, which may
+	// stand below them in the file.
+	for _, n := range timeline {
+		d.fault(n, s)
+	}
+	d.order(s)
+	for _, n := range expect {
+		d.expectation(n, s)
+	}
+	if len(d.errors) > 0 {
+		return nil, d.errors.sorted()
+	}
+	return s, nil
+}
+
+// intent is the comment at the head of the file, as one paragraph.
+func intent(text []byte) string {
+	var words []string
+	for line := range strings.Lines(string(text)) {
+		rest, ok := strings.CutPrefix(line, "#")
+		if !ok {
+			break
+		}
+		words = append(words, strings.Fields(rest)...)
+	}
+	return strings.Join(words, " ")
+}
+
+func (d *decoder) fleet(n ast.Node, f *Fleet) {
+	d.mapping(n, "fleet",
+		must("servers", d.count(&f.Servers, "fleet.servers", 1, maxServers)),
+		may("work", d.duration(&f.Work, "fleet.work", 0, time.Minute)),
+	)
+}
+
+func (d *decoder) dns(n ast.Node, dns *DNS) {
+	d.mapping(n, "dns",
+		may("ttl", func(n ast.Node) {
+			d.duration(&dns.TTL, "dns.ttl", 0, time.Hour)(n)
+			if dns.TTL%time.Second != 0 {
+				d.fail(n.GetToken(), "dns.ttl is %v: DNS knows whole seconds only", dns.TTL)
+			}
+		}),
+		may("shuffle", func(n ast.Node) {
+			if seed, ok := d.whole(n, "dns.shuffle", 0, math.MaxInt32); ok {
+				dns.Shuffle = uint64(seed)
+			}
+		}),
+		may("delist_after", d.duration(&dns.DelistAfter, "dns.delist_after", time.Millisecond, maxDuration)),
+	)
+}
+
+func (d *decoder) load(n ast.Node, l *Load) {
+	d.mapping(n, "load",
+		must("clients", d.count(&l.Clients, "load.clients", 1, maxClients)),
+		must("rate", d.number(&l.Rate, "load.rate", maxRate)),
+		may("warmup", d.duration(&l.Warmup, "load.warmup", 0, maxDuration)),
+		must("duration", d.duration(&l.Duration, "load.duration", 100*time.Millisecond, maxDuration)),
+		may("deadline", d.duration(&l.Deadline, "load.deadline", time.Millisecond, time.Minute)),
+		may("bad_after", d.duration(&l.BadAfter, "load.bad_after", time.Millisecond, time.Minute)),
+	)
+}
+
+func (d *decoder) arms(n ast.Node, s *Scenario) {
+	d.list(n, "arms", func(e ast.Node) {
+		var arm Arm
+		choice(d, &arm, "an arm", Arms())(e)
+		switch {
+		case arm == "":
+		case slices.Contains(s.Arms, arm):
+			d.fail(e.GetToken(), "the arm %q stands twice: keep one", arm)
+		default:
+			s.Arms = append(s.Arms, arm)
+		}
+	})
+	if seq, ok := n.(*ast.SequenceNode); ok && len(seq.Values) == 0 {
+		d.fail(n.GetToken(), "arms is empty: name at least one of grpc-go, grpc-go round_robin, surefoot")
+	}
+}
+
+func (d *decoder) expectation(n ast.Node, s *Scenario) {
+	var e Expectation
+	d.mapping(n, "an expectation",
+		must("arm", func(n ast.Node) {
+			choice(d, &e.Arm, "the arm", Arms())(n)
+			if e.Arm != "" && len(s.Arms) > 0 && !slices.Contains(s.Arms, e.Arm) {
+				d.fail(n.GetToken(), "the arm %q does not take part: add it to arms or remove the expectation", e.Arm)
+			}
+		}),
+		must("text", d.text(&e.Text, "text")),
+		must("metric", choice(d, &e.Metric, "the metric", Metrics())),
+		must("want", func(n ast.Node) {
+			var text string
+			before := len(d.errors)
+			if d.text(&text, "want")(n); len(d.errors) > before {
+				return
+			}
+			bound, err := ParseBound(text)
+			if err != nil {
+				d.fail(n.GetToken(), `want is no comparison: %v; write "<= 1000"`, err)
+				return
+			}
+			e.Want = bound
+		}),
+	)
+	if _, faulty := s.FirstFault(); e.Metric == LastBad && !faulty {
+		d.fail(n.GetToken(), "last_bad_ms counts from the first fault, and the timeline has none: add a fault or choose another metric")
+	}
+	s.Expect = append(s.Expect, e)
+}
