@@ -1,0 +1,178 @@
+package role
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/status"
+
+	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
+)
+
+const (
+	sku           = "bolt"
+	progressEvery = 200 * time.Millisecond
+	settleLimit   = 15 * time.Second // for every client's first answer
+)
+
+// client is one independent caller with a channel of its own.
+type client struct {
+	index int // among all clients of the run
+	stub  inventoryv1.InventoryClient
+	conn  channel
+}
+
+// load is one load program.
+type load struct {
+	order    protocol.LoadOrder
+	clients  []client
+	recorder *atomic.Pointer[protocol.Recorder] // nil until the run is known
+	out      *lines
+}
+
+// Load is the load program: it opens the channels, reports ready on out once
+// each has had an answer, waits for the order to go on in, issues the calls and
+// reports the tally.
+func Load(ctx context.Context, order protocol.LoadOrder, in io.Reader, out io.Writer) (err error) {
+	l := &load{order: order, recorder: &atomic.Pointer[protocol.Recorder]{}, out: newLines(out)}
+	defer func() {
+		for _, c := range l.clients {
+			err = errors.Join(err, c.conn.Close())
+		}
+	}()
+	for i := range order.Clients {
+		conn, err := dial(scenario.Arm(order.Arm), order.Target, attempts{l.recorder})
+		if err != nil {
+			return fmt.Errorf("arm %s: %w", order.Arm, err)
+		}
+		l.clients = append(l.clients, client{index: order.First + i, stub: inventoryv1.NewInventoryClient(conn), conn: conn})
+	}
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	if err := l.out.send(protocol.Line{Ready: true}); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(in).ReadBytes('\n')
+	if err != nil {
+		return fmt.Errorf("no order to go: %w", err)
+	}
+	var run protocol.Go
+	if err := json.Unmarshal(line, &run); err != nil {
+		return fmt.Errorf("the order to go: %w", err)
+	}
+	return l.run(ctx, run)
+}
+
+// settle waits until each client has had an answer.
+func (l *load) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	failed := make(chan error, len(l.clients))
+	for _, c := range l.clients {
+		go func() { failed <- l.firstAnswer(ctx, c) }()
+	}
+	var err error
+	for range l.clients {
+		err = errors.Join(err, <-failed)
+	}
+	return err
+}
+
+func (l *load) firstAnswer(ctx context.Context, c client) error {
+	for {
+		callCtx, cancel := context.WithTimeout(ctx, l.order.Deadline)
+		_, err := c.stub.Get(callCtx, &inventoryv1.GetRequest{Sku: sku})
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if wait(ctx, 50*time.Millisecond) != nil {
+			return fmt.Errorf("client %d of arm %s had no answer from %s within %v: %w", c.index, l.order.Arm, l.order.Target, settleLimit, err)
+		}
+	}
+}
+
+// run issues the calls of all clients and reports the tally when the last one
+// has returned.
+func (l *load) run(ctx context.Context, run protocol.Go) error {
+	recorder := protocol.NewRecorder(run, l.order.BadAfter)
+	l.recorder.Store(recorder)
+	reporting, done := context.WithCancel(ctx)
+	var reporter, pacers sync.WaitGroup
+	reporter.Go(func() {
+		for wait(reporting, progressEvery) == nil {
+			progress := recorder.Progress()
+			if l.out.send(protocol.Line{Progress: &progress}) != nil {
+				return // nobody listens any more
+			}
+		}
+	})
+	for _, c := range l.clients {
+		pacers.Go(func() { l.pace(ctx, c, run, recorder) })
+	}
+	pacers.Wait()
+	done()
+	reporter.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	tally, err := recorder.Tally()
+	if err != nil {
+		return err
+	}
+	return l.out.send(protocol.Line{Tally: &tally})
+}
+
+// pace issues the calls of one client on schedule, whether or not earlier ones
+// have returned, and comes back when all have.
+func (l *load) pace(ctx context.Context, c client, run protocol.Go, recorder *protocol.Recorder) {
+	interval := time.Duration(float64(time.Second) / l.order.Rate)
+	// The clients' phases are spread over one interval, so that they do not
+	// call in step.
+	next := run.Start.Add(interval * time.Duration(c.index) / time.Duration(l.order.Of))
+	// Every call has a deadline, so no more than these can be outstanding
+	// unless a client ignores its deadline; then the schedule waits.
+	slots := make(chan struct{}, int(2*l.order.Rate*l.order.Deadline.Seconds())+16)
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	for ; next < run.Until; next = next.Add(interval) {
+		if wait(ctx, protocol.Until(next)) != nil {
+			return
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		planned := next
+		calls.Go(func() {
+			recorder.Add(l.call(ctx, c, planned))
+			<-slots
+		})
+	}
+}
+
+// call is what every caller does, whatever the arm.
+func (l *load) call(ctx context.Context, c client, planned protocol.Instant) protocol.Outcome {
+	issued := protocol.Now()
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, issuedKey{}, issued), l.order.Deadline)
+	defer cancel()
+	reply, err := c.stub.Get(ctx, &inventoryv1.GetRequest{Sku: sku})
+	return protocol.Outcome{
+		Issued:  issued,
+		Planned: planned,
+		Took:    protocol.Now().Sub(issued),
+		Code:    codeName(status.Code(err)),
+		Server:  reply.GetServer(),
+	}
+}
