@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
+	"github.com/surefoot-rpc/surefoot/scenarios"
+)
+
+// findScenario reads a scenario by the name it has in the binary, or from a
+// file when the name ends in .yaml.
+func findScenario(name string) (*scenario.Scenario, error) {
+	if strings.HasSuffix(name, ".yaml") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("scenario file: %w", err)
+		}
+		return scenario.Parse(name, text)
+	}
+	file := name + ".yaml"
+	text, err := scenarios.Files.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+		return nil, fmt.Errorf("there is no scenario %q: use one of %s, or the path of a .yaml file", name, strings.Join(scenarioNames(), ", "))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return scenario.Parse(path.Join("scenarios", file), text)
+}
+
+// scenarioNames lists the scenarios in the binary, those of the default run
+// first.
+func scenarioNames() []string {
+	names := scenarios.Order()
+	// A pattern that is constant and valid cannot fail.
+	files, _ := fs.Glob(scenarios.Files, "*.yaml")
+	for _, file := range files {
+		if name := strings.TrimSuffix(file, ".yaml"); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// listScenarios prints each scenario's name, summary and intent.
+func listScenarios(w io.Writer) error {
+	bold, faint := lipgloss.NewStyle().Bold(true), lipgloss.NewStyle().Faint(true).Width(78).PaddingLeft(2)
+	for i, name := range scenarioNames() {
+		s, err := findScenario(name)
+		if err != nil {
+			return exitError{exitUsage, err.Error()}
+		}
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s  %s\n%s\n", bold.Render(s.Name), s.Summary, faint.Render(s.Intent))
+	}
+	_, err := fmt.Fprintf(w, "\nRun one with: surefoot lab run %s\n", scenarioNames()[0])
+	return err
+}

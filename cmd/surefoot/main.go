@@ -1,0 +1,64 @@
+// Command surefoot runs the tools of the project. So far that is the lab, which
+// puts clients through faults on real processes: see "surefoot lab --help".
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitBroken = 1 // an expectation of surefoot did not hold, or a run failed
+	exitUsage  = 2 // the command line or a scenario file is wrong
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := root().ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		if exit.text != "" {
+			fmt.Fprintln(os.Stderr, exit.text)
+		}
+		return exit.code
+	}
+	fmt.Fprintf(os.Stderr, "surefoot: %v\n", err)
+	return exitUsage
+}
+
+// exitError ends the program with a code. Any other error is one of usage.
+type exitError struct {
+	code int
+	text string
+}
+
+// Error is the text to print; it may be empty.
+func (e exitError) Error() string { return e.text }
+
+func broken(err error) error { return exitError{exitBroken, "surefoot: " + err.Error()} }
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "surefoot",
+		Short:         "Tools for gRPC clients and servers that keep their footing",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.AddCommand(labCommand())
+	cmd.AddCommand(hiddenCommands()...)
+	cmd.CompletionOptions.HiddenDefaultCmd = true
+	return cmd
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/term"
+
+	"github.com/surefoot-rpc/surefoot/internal/workbench/lab"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/report"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
+)
+
+const (
+	plainWidth = 120 // of a scoreboard that does not go to a terminal
+	barWidth   = 20
+	clearLine  = "\r\x1b[K"
+	hideCursor = "\x1b[?25l"
+	showCursor = "\x1b[?25h"
+)
+
+// screen shows a run to a person: one line that changes in a terminal, plain
+// lines elsewhere. It is used from one goroutine.
+type screen struct {
+	out      io.Writer // understands colour as far as its end does
+	terminal *os.File  // nil when the output is none
+	started  time.Time
+	all      time.Duration // of the measured parts of all arms
+	before   time.Duration // of those that ended
+	live     bool          // the changing line stands
+	arm      string        // that plain lines spoke of last
+}
+
+func newScreen(w io.Writer, todo []*scenario.Scenario) *screen {
+	s := &screen{out: colorprofile.NewWriter(w, os.Environ()), started: time.Now()}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb" {
+		s.terminal = f
+		fmt.Fprint(f, hideCursor)
+	}
+	for _, sc := range todo {
+		s.all += time.Duration(len(sc.Arms)) * (sc.Load.Warmup + sc.Load.Duration)
+	}
+	return s
+}
+
+// close puts the terminal back in order. It may be called twice.
+func (s *screen) close() {
+	if s.terminal != nil {
+		s.clear()
+		fmt.Fprint(s.terminal, showCursor)
+	}
+}
+
+func (s *screen) clear() {
+	if s.live {
+		fmt.Fprint(s.terminal, clearLine)
+		s.live = false
+	}
+}
+
+func (s *screen) width() int {
+	if s.terminal != nil {
+		if width, _, err := term.GetSize(s.terminal.Fd()); err == nil && width > 0 {
+			return width
+		}
+	}
+	return plainWidth
+}
+
+// opened says what the lab works in, and why not in something better.
+func (s *screen) opened(l *lab.Lab) {
+	if len(l.Refusals()) == 0 {
+		fmt.Fprintf(s.out, "%s\n\n", lipgloss.NewStyle().Faint(true).Render(
+			fmt.Sprintf("Real processes in private %s; about %v.", l.Isolation(), s.estimate())))
+		return
+	}
+	caution := lipgloss.NewStyle().Foreground(lipgloss.Yellow)
+	fmt.Fprintf(s.out, "%s\n", caution.Render("This machine refuses the lab a network of its own:"))
+	for _, refusal := range l.Refusals() {
+		fmt.Fprintf(s.out, "%s\n", lipgloss.NewStyle().Width(min(s.width(), plainWidth)).PaddingLeft(2).Render("- "+refusal))
+	}
+	fmt.Fprintf(s.out, "Going on with %s; what needs a network of its own is skipped.\n\n", l.Isolation())
+}
+
+// estimate is how long the run will take, from experience with starting and
+// ending an arm.
+func (s *screen) estimate() time.Duration {
+	return (s.all * 11 / 10).Round(time.Second)
+}
+
+// progress shows how far the running arm is.
+func (s *screen) progress(p lab.Progress) {
+	if s.terminal == nil {
+		s.plain(p)
+		return
+	}
+	if p.Event != "" {
+		return // the line has no room; the scoreboard shows it
+	}
+	part := 0.0
+	if p.Of > 0 {
+		part = float64(p.Done) / float64(p.Of)
+	}
+	full := min(max(int(part*barWidth), 0), barWidth)
+	line := fmt.Sprintf("%s  %-19s %s%s  %s", lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Cyan).Render(p.Scenario), p.Arm,
+		strings.Repeat("━", full), lipgloss.NewStyle().Faint(true).Render(strings.Repeat("━", barWidth-full)), counted(p))
+	s.clear()
+	fmt.Fprint(s.out, lipgloss.NewStyle().MaxWidth(s.width()-1).Render(line))
+	s.live = true
+}
+
+// counted says what the running arm has done.
+func counted(p lab.Progress) string {
+	switch p.Phase {
+	case lab.Running, lab.Settling:
+		failed := "0 failed"
+		if p.Failed > 0 {
+			failed = lipgloss.NewStyle().Foreground(lipgloss.Red).Render(fmt.Sprintf("%d failed", p.Failed))
+		}
+		return fmt.Sprintf("%.1f of %v  %d calls, %s", p.Done.Seconds(), p.Of, p.Calls, failed)
+	}
+	return string(p.Phase)
+}
+
+// plain writes one line per arm and one per fault.
+func (s *screen) plain(p lab.Progress) {
+	if arm := p.Scenario + ", " + p.Arm; arm != s.arm {
+		s.arm = arm
+		fmt.Fprintf(s.out, "%6.1fs  %s\n", time.Since(s.started).Seconds(), arm)
+	}
+	if p.Event != "" {
+		fmt.Fprintf(s.out, "%6.1fs    %s\n", time.Since(s.started).Seconds(), p.Event)
+	}
+}
+
+// scenario shows the scoreboard of a scenario that has ended.
+func (s *screen) scenario(r report.Scenario) {
+	s.clear()
+	fmt.Fprintf(s.out, "%s\n", report.Board(r, s.width()))
+}
+
+// summary ends the run.
+func (s *screen) summary(results []report.Scenario) {
+	s.close()
+	fmt.Fprint(s.out, report.Summary(results, time.Since(s.started).Round(time.Second).String()))
+}

@@ -1,0 +1,172 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/report"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
+)
+
+const (
+	loadPrograms = 4                      // that share the clients, when there are so many
+	startDelay   = 50 * time.Millisecond  // for the order to go to reach all programs
+	sliceCount   = 48                     // of an arm's timeline
+	tick         = 200 * time.Millisecond // between two reports of progress
+	startLimit   = 30 * time.Second       // for all programs to be ready
+)
+
+// run puts one arm through the scenario: fleet, clients, warm-up, timeline,
+// tally. ctx ends it early.
+func (k *keeper) run(ctx context.Context, f *fleet) (report.Arm, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var loads []*program
+	var playing sync.WaitGroup
+	defer func() {
+		cancel(nil)
+		playing.Wait() // it uses the fleet
+		for _, p := range loads {
+			p.kill()
+		}
+		f.stop()
+	}()
+
+	s := k.job.Scenario
+	k.progress(Progress{Phase: Starting})
+	starting, started := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("the programs were not ready within %v: the machine is too busy for this scenario", startLimit))
+	defer started()
+	if err := f.start(starting, s.Fleet.Servers); err != nil {
+		return report.Arm{}, because(starting, err)
+	}
+	var err error
+	if loads, err = k.startLoads(starting, f); err != nil {
+		return report.Arm{}, because(starting, err)
+	}
+
+	start := protocol.Now().Add(startDelay)
+	from := start.Add(s.Load.Warmup)
+	run := protocol.Go{Start: start, From: from, Until: from.Add(s.Load.Duration), Slice: s.Load.Duration / sliceCount}
+	counts := newCounts(len(loads))
+	tallies := make([]protocol.Tally, len(loads))
+	collected := make(chan struct{})
+	var collectors sync.WaitGroup
+	for i, p := range loads {
+		if err := p.tell(run); err != nil {
+			return report.Arm{}, err
+		}
+		collectors.Go(func() {
+			tally, err := counts.collect(ctx, i, p)
+			if err != nil {
+				cancel(err)
+			}
+			tallies[i] = tally
+		})
+	}
+	go func() { collectors.Wait(); close(collected) }()
+
+	fault := make(chan protocol.Instant, 1)
+	playing.Go(func() {
+		if err := k.play(ctx, f, from, fault); err != nil {
+			cancel(err)
+		}
+	})
+	for done := false; !done; {
+		select {
+		case <-collected:
+			done = true
+		case err := <-f.accidents:
+			cancel(err)
+		case <-time.After(tick):
+			k.progress(counts.progress(run))
+		}
+	}
+	if ctx.Err() != nil {
+		return report.Arm{}, context.Cause(ctx)
+	}
+	sum, err := protocol.Merge(tallies...)
+	if err != nil {
+		return report.Arm{}, err
+	}
+	return armReport(k.job.Arm, s, sum, fault)
+}
+
+// startLoads starts the load programs and waits until every client has had an
+// answer. It returns those that run even when it fails.
+func (k *keeper) startLoads(ctx context.Context, f *fleet) ([]*program, error) {
+	s := k.job.Scenario
+	var loads []*program
+	n := min(loadPrograms, s.Load.Clients)
+	for i := range n {
+		first, next := s.Load.Clients*i/n, s.Load.Clients*(i+1)/n
+		p, err := launch(f.children, k.programs.Load, fmt.Sprintf("load program %d", i+1), protocol.LoadOrder{
+			Arm: string(k.job.Arm), Target: f.world.target(),
+			Clients: next - first, First: first, Of: s.Load.Clients,
+			Rate: s.Load.Rate, Deadline: s.Load.Deadline, BadAfter: s.Load.BadAfter,
+		})
+		if err != nil {
+			return loads, err
+		}
+		loads = append(loads, p)
+	}
+	var err error
+	for _, p := range loads {
+		err = errors.Join(err, p.ready(ctx))
+	}
+	return loads, err
+}
+
+// play lets the timeline happen. It sends the instant of the first harm to
+// fault.
+func (k *keeper) play(ctx context.Context, f *fleet, from protocol.Instant, fault chan<- protocol.Instant) error {
+	harmed := false
+	for _, event := range k.job.Scenario.Timeline {
+		if wait(ctx, protocol.Until(from.Add(event.At))) != nil {
+			return nil // the run ends for a reason that is known
+		}
+		if !harmed && !event.Kind.Heals() {
+			harmed = true
+			fault <- protocol.Now()
+		}
+		for _, server := range event.Servers {
+			if err := f.strike(ctx, event.Kind, server); err != nil {
+				return fmt.Errorf("%s at %v: %w", event.Kind, event.At, err)
+			}
+		}
+		k.progress(Progress{Phase: Running, Done: event.At, Event: describe(event)})
+	}
+	return nil
+}
+
+// describe says what a fault did.
+func describe(f scenario.Fault) string {
+	names := make([]string, len(f.Servers))
+	for i, n := range f.Servers {
+		names[i] = fmt.Sprint(n)
+	}
+	servers := "server " + names[0]
+	if len(names) > 1 {
+		servers = "servers " + strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s: %s", f.Kind, servers)
+}
+
+// because prefers the reason for which ctx ended to the error that followed
+// from it.
+func because(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// progress reports how far the run is.
+func (k *keeper) progress(p Progress) {
+	p.Scenario, p.Arm, p.Of = k.job.Scenario.Name, string(k.job.Arm), k.job.Scenario.Load.Duration
+	// The outer process is gone when this fails, and then so are we.
+	_ = k.send(message{Progress: &p})
+}

@@ -1,0 +1,47 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// world is the network in which one arm runs.
+type world interface {
+	// address is where server number n (from 1) lives.
+	address(n int) netip.Addr
+	// nameserver is where the DNS server listens.
+	nameserver() netip.AddrPort
+	// target is what clients give to NewClient.
+	target() string
+	// silence makes all packets to and from the address vanish.
+	silence(netip.Addr) error
+	// unsilence lets them pass again.
+	unsilence(netip.Addr) error
+}
+
+const (
+	serviceName = "inventory.lab.svc.cluster.local."
+	servicePort = 7443
+)
+
+// searchList is what Kubernetes writes into a pod's resolv.conf.
+func searchList() []string {
+	return []string{"lab.svc.cluster.local", "svc.cluster.local", "cluster.local"}
+}
+
+// podAddress numbers the servers through a /16: 10.0.1.1, 10.0.1.2, …
+func podAddress(a, b byte, n int) netip.Addr {
+	return netip.AddrFrom4([4]byte{a, b, byte(1 + n/250), byte(1 + n%250)})
+}
+
+// build makes the world that the isolation gives. steps that the system
+// refuses are a *Failure. drops says whether silence will be asked for.
+func build(isolation Isolation, drops bool) (world, error) {
+	switch isolation {
+	case Namespaces:
+		return newPrivateWorld(drops)
+	case Loopback:
+		return newLoopbackWorld()
+	}
+	return nil, fmt.Errorf("no world for the isolation %q", isolation)
+}
