@@ -90,10 +90,10 @@ func applyChannel(c policy.Channel, opts *surefootv1.Service) policy.Channel {
 	return c
 }
 
-// setMillis sets d if ms is present. What does not fit a Duration becomes its
-// largest or a negative value, so that no range check passes it by overflow.
+// setMillis sets d if ms is present. What does not fit a Duration is cut to a
+// year of its sign, so that no range check passes it by overflow.
 func setMillis(d *time.Duration, ms *int64) {
 	if ms != nil {
-		*d = time.Duration(min(max(*ms, -1), maxMillis)) * time.Millisecond
+		*d = time.Duration(min(max(*ms, -maxMillis), maxMillis)) * time.Millisecond
 	}
 }

@@ -148,7 +148,7 @@ func millis(at place, field string, ms int64, p *problems) time.Duration {
 		p.add(at, field, fmt.Sprintf("is %d, more than a year: the unit is milliseconds", ms))
 		return 0
 	}
-	return time.Duration(max(ms, -1)) * time.Millisecond
+	return time.Duration(max(ms, -maxMillis)) * time.Millisecond
 }
 
 // invalid adds what Validate reported.
