@@ -1,0 +1,291 @@
+// Package dns looks up the addresses of a name and says how long they hold,
+// which package net does not: a stub resolver (RFC 1034 §5.3.1) that asks the
+// servers of resolv.conf(5), or one that it is told.
+//
+// A and AAAA are asked for in parallel, with EDNS(0) over UDP and over TCP when
+// the reply does not fit. A reply counts only if it comes from the server that
+// was asked, with the id and the question that were sent; anything else is
+// ignored. Aliases are followed within a reply. What it does not do: it
+// caches nothing, validates no DNSSEC, knows no mDNS and reads no nsswitch.conf:
+// the hosts file comes before DNS.
+package dns
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// Config says where a Resolver looks. The zero Config is the host's own.
+type Config struct {
+	// Server is "host:port", the one server to ask. With it the hosts file is
+	// not read; the search list of resolv.conf applies still. Empty is the
+	// servers of resolv.conf.
+	Server string
+	// ResolvConf and Hosts are paths. Empty is /etc/resolv.conf, /etc/hosts.
+	ResolvConf, Hosts string
+	// IPv6 reports whether this host can use IPv6 addresses; AAAA is not asked
+	// for if it cannot. Nil looks at the host's interfaces, at each look-up:
+	// IPv6 is of use with an address other than loopback and link-local ones.
+	IPv6 func() bool
+	// Rand gives the ids of queries. Nil is crypto/rand. It must be safe for use
+	// from many goroutines.
+	Rand io.Reader
+	// Dial connects to a server, network being "udp" or "tcp". Nil is a
+	// net.Dialer. Reads on what it returns must end when the deadline passes.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// settle is how long an answer of one family waits for the other. RFC 8305 §3
+// waits 50 ms for an address to dial; here it decides what a look-up knows for
+// a whole TTL, and is paid only by a name one of whose families gets no reply.
+const settle = 250 * time.Millisecond
+
+// literalTTL is how long an address that is its own name holds.
+const literalTTL = 24 * time.Hour
+
+// A Resolver looks names up. Make one with [New]. It may be used from any
+// goroutine and holds nothing that must be closed.
+type Resolver struct {
+	server   string
+	conf     *file[conf]
+	hosts    *file[hosts]
+	ipv6     func() bool
+	exchange exchanger
+	avoid    avoidance
+}
+
+// New returns a Resolver. It reads no file until the first look-up.
+func New(c Config) *Resolver {
+	r := &Resolver{
+		server:   c.Server,
+		conf:     confFile(cmp.Or(c.ResolvConf, "/etc/resolv.conf")),
+		hosts:    hostsFile(cmp.Or(c.Hosts, "/etc/hosts")),
+		ipv6:     c.IPv6,
+		exchange: exchanger{dial: c.Dial, rand: c.Rand},
+	}
+	if r.ipv6 == nil {
+		r.ipv6 = hostHasIPv6
+	}
+	if r.exchange.dial == nil {
+		r.exchange.dial = new(net.Dialer).DialContext
+	}
+	if r.exchange.rand == nil {
+		r.exchange.rand = rand.Reader
+	}
+	return r
+}
+
+// An Answer is what a look-up brought: at least one address.
+type Answer struct {
+	// Addrs are the addresses, IPv4 before IPv6, in the server's order.
+	Addrs []netip.Addr
+	// TTL is the shortest TTL of the records that led to Addrs, aliases included.
+	TTL time.Duration
+	// Name is the rooted name that had them: with a search list, which of its
+	// names.
+	Name string
+	// Server is who answered; "" if it took no server.
+	Server string
+	// NoIPv4 and NoIPv6 are why nothing is known about the A or the AAAA records,
+	// though they were asked for: addresses of that family may exist. Nil means
+	// that Addrs has all there are.
+	NoIPv4, NoIPv6 error
+	// Skipped is why a name that comes earlier in the search list than Name got
+	// no answer, when it was not denied: Name may not be what was meant. Nil is
+	// the normal case.
+	Skipped error
+}
+
+// Lookup returns the addresses of host, which is a name, with or without the
+// dot at its end, or an address. The error is an [*Error]. It returns soon
+// after ctx ends.
+//
+// One family is enough: when one has addresses the other is waited for a
+// moment (250 ms) and no longer. [Answer.NoIPv6] then says that its silence
+// means nothing, so that a lost datagram makes no endpoint leave.
+func (r *Resolver) Lookup(ctx context.Context, host string) (Answer, error) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return Answer{Addrs: []netip.Addr{addr}, TTL: literalTTL, Name: host}, nil
+	}
+	if why := checkName(host); why != "" {
+		return Answer{}, &Error{Kind: BadName, Name: host, Detail: why}
+	}
+	if a, ok := r.local(host); ok {
+		return a, nil
+	}
+	c := r.conf.get()
+	if r.server != "" {
+		c.servers = []string{r.server}
+	}
+	var skipped, failure *Error
+	for _, name := range c.candidates(host) {
+		a, err := r.lookupName(ctx, c, name)
+		if err == nil {
+			if skipped != nil {
+				a.Skipped = skipped
+			}
+			return a, nil
+		}
+		e := asError(err)
+		switch {
+		case ctx.Err() != nil:
+			return Answer{}, e
+		case !e.Kind.final():
+			skipped = cmp.Or(skipped, e)
+		case failure == nil || failure.Kind == NXDomain:
+			failure = e // of those that deny, "exists without addresses" says more
+		}
+	}
+	if skipped != nil {
+		return Answer{}, skipped
+	}
+	return Answer{}, failure
+}
+
+// local answers what needs no server.
+func (r *Resolver) local(host string) (Answer, bool) {
+	var addrs []netip.Addr
+	if r.server == "" {
+		addrs = r.hosts.get()[hostsKey(host)]
+	}
+	if len(addrs) == 0 && isLocalhost(host) {
+		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	}
+	if len(addrs) == 0 {
+		return Answer{}, false
+	}
+	a := Answer{TTL: hostsTTL, Name: rooted(host)}
+	for _, v4 := range []bool{true, false} {
+		for _, addr := range addrs {
+			if addr.Is4() == v4 {
+				a.Addrs = append(a.Addrs, addr)
+			}
+		}
+	}
+	return a, true
+}
+
+// A half is the outcome for one family.
+type half struct {
+	reply  reply
+	server string
+	err    error
+}
+
+// lookupName asks for both families of a rooted name.
+func (r *Resolver) lookupName(ctx context.Context, c conf, name string) (Answer, error) {
+	packed, err := dnsmessage.NewName(name)
+	if err != nil {
+		return Answer{}, &Error{Kind: BadName, Name: name, Err: err}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ask := func(t dnsmessage.Type) <-chan half {
+		out := make(chan half, 1)
+		go func() {
+			q := dnsmessage.Question{Name: packed, Type: t, Class: dnsmessage.ClassINET}
+			rep, server, err := r.askAll(ctx, c, q)
+			out <- half{rep, server, err}
+		}()
+		return out
+	}
+	if !r.ipv6() {
+		h := <-ask(dnsmessage.TypeA)
+		return h.answer(name), h.err
+	}
+	first, second := ask(dnsmessage.TypeA), ask(dnsmessage.TypeAAAA)
+	var v4, v6 half
+	// Both goroutines end when ctx does, and both are waited for.
+	select {
+	case v4 = <-first:
+		v6 = settled(v4.err == nil, second, cancel)
+	case v6 = <-second:
+		v4 = settled(v6.err == nil, first, cancel)
+	}
+	return join(name, v4, v6)
+}
+
+// settled returns what comes from the other family: within a moment if there
+// are addresses already, and then gives up on it.
+func settled(enough bool, other <-chan half, giveUp context.CancelFunc) half {
+	if enough {
+		timer := time.AfterFunc(settle, giveUp)
+		defer timer.Stop()
+	}
+	return <-other
+}
+
+func (h half) answer(name string) Answer {
+	return Answer{Addrs: h.reply.addrs, TTL: h.reply.ttl, Name: name, Server: h.server}
+}
+
+// join makes one answer of two halves.
+func join(name string, v4, v6 half) (Answer, error) {
+	switch {
+	case v4.err == nil && v6.err == nil:
+		a := v4.answer(name)
+		a.Addrs = append(a.Addrs, v6.reply.addrs...)
+		a.TTL = min(a.TTL, v6.reply.ttl)
+		return a, nil
+	case v4.err == nil:
+		a := v4.answer(name)
+		a.NoIPv6 = unknown(v6.err)
+		return a, nil
+	case v6.err == nil:
+		a := v6.answer(name)
+		a.NoIPv4 = unknown(v4.err)
+		return a, nil
+	}
+	// A failure says more than a denial, and a name that exists in one family
+	// exists.
+	a, b := asError(v4.err), asError(v6.err)
+	switch {
+	case !a.Kind.final():
+		return Answer{}, a
+	case !b.Kind.final():
+		return Answer{}, b
+	case a.Kind == NXDomain && b.Kind == NoData:
+		return Answer{}, b
+	default:
+		return Answer{}, a
+	}
+}
+
+// unknown returns err unless it says that the family has no addresses. That
+// the name does not exist says nothing when the other family has some: a name
+// exists for all types or none (RFC 8020), and servers that get it wrong are
+// known (RFC 4074 §4.2).
+func unknown(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == NoData {
+		return nil
+	}
+	return err
+}
+
+// hostHasIPv6 reports whether an interface has an IPv6 address with which
+// others can be reached.
+func hostHasIPv6() bool {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return true // then ask, rather than miss endpoints
+	}
+	for _, a := range addrs {
+		prefix, err := netip.ParsePrefix(strings.ToLower(a.String()))
+		if err != nil {
+			continue
+		}
+		if ip := prefix.Addr(); ip.Is6() && !ip.Is4In6() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			return true
+		}
+	}
+	return false
+}
