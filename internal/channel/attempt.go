@@ -23,8 +23,10 @@ type attemptKey struct{}
 // a type of our own, so that an attempt costs no allocation for its value.
 type attemptState struct {
 	context.Context
-	call  *callState
-	start time.Time
+	call   *callState
+	start  time.Time
+	cancel context.CancelFunc // nil unless the attempt has a timeout
+	link   link
 
 	// mu guards what follows. grpc-go picks and reports on the goroutine of a
 	// unary call, but on any goroutine of a stream; the timer has its own.
@@ -33,10 +35,7 @@ type attemptState struct {
 	sent     bool
 	fromPeer bool
 	trailer  metadata.MD
-	cancel   context.CancelFunc // nil unless the attempt has a timer
-	timer    *time.Timer
 	timedOut bool
-	over     bool
 }
 
 func (a *attemptState) Value(key any) any {
@@ -54,38 +53,31 @@ func (a *attemptState) begin(c *callState, ctx context.Context, now time.Time, t
 	}
 	if timeout > 0 {
 		ctx, a.cancel = context.WithCancel(ctx)
-		a.mu.Lock()
-		a.timer = time.AfterFunc(timeout, func() { a.expire(timeout) })
-		a.mu.Unlock()
+		a.Context = ctx
+		c.channel.timeouts.list(timeout, !c.narrowed).add(a, now)
+		return
 	}
 	a.Context = ctx
 }
 
-// expire ends an attempt that took too long, if its repeat can be paid for;
-// if not, it asks again later.
-func (a *attemptState) expire(timeout time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case a.over:
-	case a.call.machine.MayGiveUp(time.Now()):
-		a.timedOut = true
-		a.cancel()
-	default:
-		a.timer.Reset(timeout)
-	}
-}
-
-// end stops the timer.
-func (a *attemptState) end() {
-	if a.cancel == nil {
-		return
+// expire ends an attempt that took too long, if its repeat can be paid for.
+func (a *attemptState) expire() bool {
+	if !a.call.machine.MayGiveUp(time.Now()) {
+		return false
 	}
 	a.mu.Lock()
-	a.over = true
-	a.timer.Stop()
+	a.timedOut = true
 	a.mu.Unlock()
 	a.cancel()
+	return true
+}
+
+// end stops the attempt's time.
+func (a *attemptState) end() {
+	if a.cancel != nil {
+		a.link.list.remove(a)
+		a.cancel()
+	}
 }
 
 // pick returns the endpoints to avoid. A second pick of one attempt means that

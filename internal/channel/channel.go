@@ -43,6 +43,8 @@ type Channel struct {
 	budget *attempt.Budget
 	closed atomic.Bool
 
+	timeouts timeouts // of attempts
+
 	// ready is the picker in use, nil while no endpoint is ready.
 	ready atomic.Pointer[picker]
 	// turn is where round robin stands. It outlives pickers and balancers.
@@ -55,6 +57,7 @@ func New(cfg Config) *Channel {
 		cfg:    cfg,
 		budget: attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
 	}
+	c.timeouts.expired = (*attemptState).expire
 	c.turn.Store(cfg.Random())
 	return c
 }

@@ -13,9 +13,14 @@ import (
 func (c *Channel) DialOptions(resolvers ...resolver.Builder) []grpc.DialOption {
 	connection := c.cfg.Table.Channel.Connection
 
-	// The user's come first: their interceptors see a call once, however many
-	// attempts it takes, and what they set can be replaced by what follows.
-	opts := append([]grpc.DialOption(nil), c.cfg.Dial...)
+	opts := []grpc.DialOption{
+		// Defaults of ours that the user's options may replace.
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(connectionWindow),
+	}
+	// The user's come before ours: their interceptors see a call once, however
+	// many attempts it takes.
+	opts = append(opts, c.cfg.Dial...)
 	return append(opts,
 		// Ours makes the attempts. It must be below what counts calls.
 		grpc.WithChainUnaryInterceptor(c.unary),

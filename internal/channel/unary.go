@@ -16,6 +16,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	c.problem(err)
 	opts, user, p := takeOptions(opts, &m.Unary, true)
 	s := c.newCall(ctx, method, p)
+	s.narrowed = p != &m.Unary
 	if s.cancel != nil {
 		defer s.cancel()
 	}

@@ -1,0 +1,223 @@
+package discovery
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/dns"
+	"github.com/surefoot-rpc/surefoot/internal/engine/dnscache"
+)
+
+// A watch looks one name up for as long as a channel uses it. The goroutine
+// that does is started by the first user and ended by the last.
+type watch struct {
+	host    string
+	timeout time.Duration
+	lookup  func(ctx context.Context, host string) (dns.Answer, error)
+	random  func() uint64
+	hint    chan struct{} // holds the hint that is not yet heeded
+
+	// Of the goroutine that looks up. A new one waits for the one before it.
+	entry *dnscache.Entry
+	name  string // which name of the search list answered last
+
+	mu      sync.Mutex // guards what follows; nobody is called while it is held
+	users   map[*channelResolver]struct{}
+	current snapshot
+	nextAsk time.Time
+	cancel  context.CancelFunc
+	ended   chan struct{} // closed when the last goroutine has ended
+	unused  time.Time     // since when there are no users
+}
+
+// A snapshot is what is known about a name. It never changes.
+type snapshot struct {
+	version uint64       // grows with each snapshot that users must be told of; 0 is nothing known
+	addrs   []netip.Addr // sorted
+	err     error        // why there are no addrs
+}
+
+// add makes r a user.
+func (w *watch) add(r *channelResolver) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.users[r] = struct{}{}
+	if len(w.users) == 1 {
+		ctx, cancel := context.WithCancel(context.Background())
+		before := w.ended
+		w.cancel, w.ended = cancel, make(chan struct{})
+		go w.run(ctx, before, w.ended)
+	}
+	if w.current.version > 0 && time.Now().Before(w.nextAsk) {
+		r.wake() // what is older than its TTL is used only if asking again fails
+	}
+}
+
+// remove ends that. It returns what is closed when the look-ups have ended if r
+// was the last user, nil otherwise.
+func (w *watch) remove(r *channelResolver) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.users, r)
+	if len(w.users) > 0 {
+		return nil
+	}
+	w.cancel()
+	w.unused = time.Now()
+	return w.ended
+}
+
+func (w *watch) unusedSince() (time.Time, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unused, len(w.users) == 0
+}
+
+func (w *watch) snapshot() snapshot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.current
+}
+
+// resolveNow hints that the addresses may be out of date. It never blocks.
+func (w *watch) resolveNow() {
+	select {
+	case w.hint <- struct{}{}:
+	default: // one is waiting
+	}
+}
+
+// run looks up until ctx ends. before is closed when the goroutine that owned
+// the entry before has ended, nil if there was none.
+func (w *watch) run(ctx context.Context, before <-chan struct{}, ended chan<- struct{}) {
+	defer close(ended)
+	if before != nil {
+		<-before // it was cancelled
+	}
+	defer w.entry.Suspended()
+	timer := time.NewTimer(time.Until(w.entry.NextAsk()))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.hint:
+			step := w.entry.ResolveNow(time.Now())
+			timer.Reset(time.Until(step.NextAsk))
+		case <-timer.C:
+			next, ok := w.ask(ctx)
+			if !ok {
+				return
+			}
+			timer.Reset(time.Until(next))
+		}
+	}
+}
+
+// ask looks the name up once and tells the users. It returns when to ask again,
+// and false if ctx ended first.
+func (w *watch) ask(ctx context.Context) (time.Time, bool) {
+	start := time.Now()
+	w.entry.Asked(start)
+	answer, err := w.lookupOnce(ctx)
+	if ctx.Err() != nil {
+		return time.Time{}, false
+	}
+	now := time.Now()
+	select {
+	case <-w.hint:
+		w.entry.ResolveNow(now)
+	default:
+	}
+	old := w.entry.Addrs()
+	var step dnscache.Step
+	if err != nil {
+		step = w.entry.Fail(now, w.random(), err)
+	} else {
+		step = w.entry.Answer(now, w.random(), facts(answer))
+		w.name = answer.Name
+	}
+	e := Event{
+		Host:      w.host,
+		Server:    answer.Server,
+		Endpoints: len(w.entry.Addrs()),
+		TTL:       answer.TTL,
+		Took:      now.Sub(start),
+		Next:      step.NextAsk.Sub(now),
+		Err:       err,
+		Why:       step.Why,
+	}
+	if step.Publish != nil {
+		e.Added, e.Removed = difference(old, step.Publish)
+	}
+	for _, r := range w.publish(step) {
+		r.cfg.OnUpdate(e)
+		r.wake()
+	}
+	return step.NextAsk, true
+}
+
+// lookupOnce returns a usable answer or why there is none.
+func (w *watch) lookupOnce(ctx context.Context) (dns.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	answer, err := w.lookup(ctx, w.host)
+	switch {
+	case err != nil:
+		return dns.Answer{}, err
+	case len(answer.Addrs) == 0:
+		return dns.Answer{}, dnscache.ErrEmpty
+	case answer.Skipped != nil && w.name != "" && answer.Name != w.name:
+		// The name that used to answer fails, and one further down the search
+		// list answers in its place. It may be another service: better keep what
+		// is known.
+		return dns.Answer{}, answer.Skipped
+	}
+	return answer, nil
+}
+
+func facts(a dns.Answer) dnscache.Answer {
+	f := dnscache.Answer{Addrs: a.Addrs, TTL: a.TTL}
+	if a.NoIPv4 != nil {
+		f.Unanswered |= dnscache.IPv4
+	}
+	if a.NoIPv6 != nil {
+		f.Unanswered |= dnscache.IPv6
+	}
+	return f
+}
+
+// publish makes what step says the current snapshot and returns the users.
+func (w *watch) publish(step dnscache.Step) []*channelResolver {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nextAsk = step.NextAsk
+	if step.Publish != nil || step.Err != nil {
+		w.current = snapshot{version: w.current.version + 1, addrs: w.entry.Addrs(), err: step.Err}
+	}
+	users := make([]*channelResolver, 0, len(w.users))
+	for r := range w.users {
+		users = append(users, r)
+	}
+	return users
+}
+
+// difference returns what is in b and not in a, and the reverse. Both are
+// sorted.
+func difference(a, b []netip.Addr) (added, removed []netip.Addr) {
+	for len(a) > 0 || len(b) > 0 {
+		switch {
+		case len(b) == 0 || len(a) > 0 && a[0].Less(b[0]):
+			removed = append(removed, a[0])
+			a = a[1:]
+		case len(a) == 0 || b[0].Less(a[0]):
+			added = append(added, b[0])
+			b = b[1:]
+		default:
+			a, b = a[1:], b[1:]
+		}
+	}
+	return added, removed
+}
