@@ -42,12 +42,15 @@ type Config struct {
 	// Dial connects to a server, network being "udp" or "tcp". Nil is a
 	// net.Dialer. Reads on what it returns must end when the deadline passes.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Settle is how long an answer of one family waits for the other. Zero is
+	// 250 ms. RFC 8305 §3 waits 50 ms for an address to dial; here it decides
+	// what a look-up knows for a whole TTL, and is paid only by a name one of
+	// whose families gets no reply.
+	Settle time.Duration
 }
 
-// settle is how long an answer of one family waits for the other. RFC 8305 §3
-// waits 50 ms for an address to dial; here it decides what a look-up knows for
-// a whole TTL, and is paid only by a name one of whose families gets no reply.
-const settle = 250 * time.Millisecond
+// defaultSettle is the Settle of a Config that has none.
+const defaultSettle = 250 * time.Millisecond
 
 // literalTTL is how long an address that is its own name holds.
 const literalTTL = 24 * time.Hour
@@ -61,6 +64,7 @@ type Resolver struct {
 	ipv6     func() bool
 	exchange exchanger
 	avoid    avoidance
+	settle   time.Duration
 }
 
 // New returns a Resolver. It reads no file until the first look-up.
@@ -71,6 +75,7 @@ func New(c Config) *Resolver {
 		hosts:    hostsFile(cmp.Or(c.Hosts, "/etc/hosts")),
 		ipv6:     c.IPv6,
 		exchange: exchanger{dial: c.Dial, rand: c.Rand},
+		settle:   cmp.Or(c.Settle, defaultSettle),
 	}
 	if r.ipv6 == nil {
 		r.ipv6 = hostHasIPv6
@@ -110,7 +115,7 @@ type Answer struct {
 // after ctx ends.
 //
 // One family is enough: when one has addresses the other is waited for a
-// moment (250 ms) and no longer. [Answer.NoIPv6] then says that its silence
+// moment ([Config.Settle]) and no longer. [Answer.NoIPv6] then says that its silence
 // means nothing, so that a lost datagram makes no endpoint leave.
 func (r *Resolver) Lookup(ctx context.Context, host string) (Answer, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
@@ -204,21 +209,22 @@ func (r *Resolver) lookupName(ctx context.Context, c conf, name string) (Answer,
 	}
 	first, second := ask(dnsmessage.TypeA), ask(dnsmessage.TypeAAAA)
 	var v4, v6 half
-	// Both goroutines end when ctx does, and both are waited for.
+	// Both goroutines end when ctx does, so that no case for ctx is needed, and
+	// both are waited for.
 	select {
 	case v4 = <-first:
-		v6 = settled(v4.err == nil, second, cancel)
+		v6 = r.settled(v4.err == nil, second, cancel)
 	case v6 = <-second:
-		v4 = settled(v6.err == nil, first, cancel)
+		v4 = r.settled(v6.err == nil, first, cancel)
 	}
 	return join(name, v4, v6)
 }
 
 // settled returns what comes from the other family: within a moment if there
 // are addresses already, and then gives up on it.
-func settled(enough bool, other <-chan half, giveUp context.CancelFunc) half {
+func (r *Resolver) settled(enough bool, other <-chan half, giveUp context.CancelFunc) half {
 	if enough {
-		timer := time.AfterFunc(settle, giveUp)
+		timer := time.AfterFunc(r.settle, giveUp)
 		defer timer.Stop()
 	}
 	return <-other

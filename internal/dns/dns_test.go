@@ -65,7 +65,7 @@ func TestFailures(t *testing.T) {
 			return [][]byte{replyTo(q, 0, nil, cname("svc.test.", 9, "b.test."), cname("svc.test.", 9, "c.test."))}
 		}, Malformed, "alias of both", 4},
 		{"endless aliases", func(q query) [][]byte {
-			rs := []rr{cname("svc.test.", 9, "0.test.")}
+			rs := append(make([]rr, 0, 41), cname("svc.test.", 9, "0.test."))
 			for i := range 40 {
 				rs = append(rs, cname(fmt.Sprintf("%d.test.", i), 9, fmt.Sprintf("%d.test.", i+1)))
 			}
@@ -148,7 +148,7 @@ func TestForgeries(t *testing.T) {
 	})
 	t.Run("then nothing", func(t *testing.T) {
 		s := serve(t, forge)
-		r := setup{only: s, noIPv6: true, conf: "options timeout:1 attempts:1"}.resolver(t)
+		r := setup{only: s, noIPv6: true, conf: "options timeout:2 attempts:1"}.resolver(t)
 		_, err := lookup(t, r, "svc.test.")
 		wantKind(t, err, Timeout)
 		if !strings.Contains(err.Error(), "10 datagrams were ignored") {
@@ -159,7 +159,7 @@ func TestForgeries(t *testing.T) {
 
 // TestLargeAnswer: 5,000 addresses, as many as two messages hold.
 func TestLargeAnswer(t *testing.T) {
-	var records []rr
+	records := make([]rr, 0, 5000)
 	for i := range 4000 {
 		records = append(records, a("svc.test.", 5, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String()))
 	}
@@ -180,7 +180,7 @@ func TestLargeAnswer(t *testing.T) {
 // again over TCP.
 func TestOversizedDatagram(t *testing.T) {
 	s := serve(t, func(q query) [][]byte {
-		var rs []rr
+		rs := make([]rr, 0, 200)
 		for i := range 200 {
 			rs = append(rs, a("svc.test.", 5, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}).String()))
 		}
@@ -233,7 +233,7 @@ func TestFailover(t *testing.T) {
 	broken := serve(t, func(q query) [][]byte { return [][]byte{replyTo(q, dnsmessage.RCodeServerFailure, nil)} })
 	good := serve(t, zone(a("svc.test.", 5, "10.0.0.1")))
 	r := setup{
-		conf:    "nameserver 10.0.0.1\nnameserver 10.0.0.2\nnameserver 10.0.0.3\noptions timeout:1\n",
+		conf:    "nameserver 10.0.0.1\nnameserver 10.0.0.2\nnameserver 10.0.0.3\noptions timeout:2\n",
 		servers: map[string]*server{"10.0.0.1:53": silent, "10.0.0.2:53": broken, "10.0.0.3:53": good},
 		noIPv6:  true,
 	}.resolver(t)
@@ -295,13 +295,14 @@ func TestHalfAnAnswer(t *testing.T) {
 		how    func(query) [][]byte
 		addrs  string
 		v4, v6 Kind
+		settle time.Duration
 	}{
-		{"AAAA fails", dnsmessage.TypeAAAA, func(q query) [][]byte { return [][]byte{replyTo(q, dnsmessage.RCodeServerFailure, nil)} }, "10.0.0.1", 0, ServFail},
-		{"AAAA is silent", dnsmessage.TypeAAAA, func(query) [][]byte { return nil }, "10.0.0.1", 0, Timeout},
-		{"AAAA denies the name", dnsmessage.TypeAAAA, func(q query) [][]byte { return [][]byte{replyTo(q, dnsmessage.RCodeNameError, nil)} }, "10.0.0.1", 0, NXDomain},
-		{"AAAA has none", dnsmessage.TypeAAAA, func(q query) [][]byte { return [][]byte{replyTo(q, 0, nil)} }, "10.0.0.1", 0, 0},
-		{"A is silent", dnsmessage.TypeA, func(query) [][]byte { return nil }, "fd00::1", Timeout, 0},
-		{"A has none", dnsmessage.TypeA, func(q query) [][]byte { return [][]byte{replyTo(q, 0, nil)} }, "fd00::1", 0, 0},
+		{"AAAA fails", dnsmessage.TypeAAAA, func(q query) [][]byte { return [][]byte{replyTo(q, dnsmessage.RCodeServerFailure, nil)} }, "10.0.0.1", 0, ServFail, 0},
+		{"AAAA is silent", dnsmessage.TypeAAAA, func(query) [][]byte { return nil }, "10.0.0.1", 0, Timeout, defaultSettle},
+		{"AAAA denies the name", dnsmessage.TypeAAAA, func(q query) [][]byte { return [][]byte{replyTo(q, dnsmessage.RCodeNameError, nil)} }, "10.0.0.1", 0, NXDomain, 0},
+		{"AAAA has none", dnsmessage.TypeAAAA, func(q query) [][]byte { return [][]byte{replyTo(q, 0, nil)} }, "10.0.0.1", 0, 0, 0},
+		{"A is silent", dnsmessage.TypeA, func(query) [][]byte { return nil }, "fd00::1", Timeout, 0, defaultSettle},
+		{"A has none", dnsmessage.TypeA, func(q query) [][]byte { return [][]byte{replyTo(q, 0, nil)} }, "fd00::1", 0, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -311,7 +312,7 @@ func TestHalfAnAnswer(t *testing.T) {
 				}
 				return good(q)
 			})
-			r := setup{only: s, conf: "options timeout:10"}.resolver(t)
+			r := setup{only: s, conf: "options timeout:10", settle: c.settle}.resolver(t)
 			start := time.Now()
 			got, err := lookup(t, r, "svc.test.")
 			if err != nil || texts(got.Addrs) != c.addrs || got.TTL != 5*time.Second {
@@ -514,5 +515,32 @@ func TestErrorText(t *testing.T) {
 	}
 	if s := Kind(99).String(); s != "Kind(99)" {
 		t.Errorf("got %q", s)
+	}
+}
+
+// BenchmarkReply reads replies with as many addresses as a large fleet has.
+func BenchmarkReply(b *testing.B) {
+	four, six := make([]rr, 0, 4000), make([]rr, 0, 1000)
+	for i := range 4000 {
+		four = append(four, a("svc.test.", 5, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String()))
+	}
+	for i := range 1000 {
+		six = append(six, aaaa("svc.test.", 5, netip.AddrFrom16([16]byte{0: 0xfd, 14: byte(i >> 8), 15: byte(i)}).String()))
+	}
+	for name, records := range map[string][]rr{"A": four, "AAAA": six} {
+		b.Run(name, func(b *testing.B) {
+			typ := dnsmessage.TypeA
+			if name == "AAAA" {
+				typ = dnsmessage.TypeAAAA
+			}
+			q := query{id: 7, q: dnsmessage.Question{Name: dnsmessage.MustNewName("svc.test."), Type: typ, Class: dnsmessage.ClassINET}}
+			msg := replyTo(q, 0, nil, records...)
+			b.ReportAllocs()
+			for b.Loop() {
+				if r, err := parseReply(msg, 7, q.q); err != nil || len(r.addrs) != len(records) {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

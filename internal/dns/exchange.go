@@ -97,7 +97,7 @@ func (x *exchanger) over(ctx context.Context, network, server string, q dnsmessa
 	if err != nil {
 		return reply{}, ioError(ctx, err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // whatever it had to say has been said
 	// The context ends a read or a write by moving its deadline into the past.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -175,7 +175,7 @@ func exchangeDatagrams(ctx context.Context, conn net.Conn, msg []byte, id uint16
 // exchangeStream sends and reads one message with its length before it (RFC
 // 1035 §4.2.2), which bounds it to 65,535 bytes.
 func exchangeStream(ctx context.Context, conn net.Conn, msg []byte, id uint16, q dnsmessage.Question) (reply, error) {
-	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2))
+	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2)) //nolint:gosec // a query is shorter than 512 bytes
 	if _, err := conn.Write(msg); err != nil {
 		return reply{}, ioError(ctx, err)
 	}

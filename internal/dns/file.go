@@ -56,7 +56,7 @@ func (f *file[T]) text() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read
 	b, err := io.ReadAll(io.LimitReader(r, f.limit))
 	return string(b), err
 }

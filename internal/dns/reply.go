@@ -53,7 +53,7 @@ func parseReply(msg []byte, id uint16, q dnsmessage.Question) (reply, error) {
 		// Nothing in it is worth reading (RFC 2181 §9), and it may be cut anywhere.
 		return r, nil
 	}
-	if _, err := p.Question(); err != dnsmessage.ErrSectionDone {
+	if _, err := p.Question(); !errors.Is(err, dnsmessage.ErrSectionDone) {
 		return reply{}, errors.New("it has more than one question")
 	}
 	records, err := readAnswers(&p, q.Type)
@@ -97,7 +97,7 @@ func readAnswers(p *dnsmessage.Parser, want dnsmessage.Type) (answers, error) {
 	a := answers{aliases: map[string]alias{}, addrs: map[string][]record{}}
 	for {
 		h, err := p.AnswerHeader()
-		if err == dnsmessage.ErrSectionDone {
+		if errors.Is(err, dnsmessage.ErrSectionDone) {
 			return a, nil
 		}
 		if err != nil {
@@ -190,7 +190,7 @@ func readAuthorities(p *dnsmessage.Parser) (refers bool, err error) {
 	denies := false
 	for {
 		h, err := p.AuthorityHeader()
-		if err == dnsmessage.ErrSectionDone {
+		if errors.Is(err, dnsmessage.ErrSectionDone) {
 			return refers && !denies, nil
 		}
 		if err != nil {
@@ -209,7 +209,7 @@ func readAuthorities(p *dnsmessage.Parser) (refers bool, err error) {
 func extendedCode(p *dnsmessage.Parser, code dnsmessage.RCode) (dnsmessage.RCode, error) {
 	for {
 		h, err := p.AdditionalHeader()
-		if err == dnsmessage.ErrSectionDone {
+		if errors.Is(err, dnsmessage.ErrSectionDone) {
 			return code, nil
 		}
 		if err != nil {

@@ -63,7 +63,7 @@ func parseConf(text, hostname string) conf {
 			}
 		case "options":
 			for _, o := range f[1:] {
-				c.option(o)
+				c = c.with(o)
 			}
 		}
 	}
@@ -78,7 +78,8 @@ func parseConf(text, hostname string) conf {
 	return c
 }
 
-func (c *conf) option(o string) {
+// with returns c with an option of an "options" line.
+func (c conf) with(o string) conf {
 	name, value, _ := strings.Cut(o, ":")
 	n, err := strconv.Atoi(value)
 	switch name {
@@ -97,6 +98,7 @@ func (c *conf) option(o string) {
 	case "use-vc", "usevc", "tcp":
 		c.tcp = true
 	}
+	return c
 }
 
 func confFile(path string) *file[conf] {

@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -222,6 +223,7 @@ type setup struct {
 	servers     map[string]*server // by the address in conf: "10.0.0.1:53"
 	noIPv6      bool
 	only        *server // Config.Server
+	settle      time.Duration
 }
 
 func (s setup) resolver(t *testing.T) *Resolver {
@@ -231,6 +233,7 @@ func (s setup) resolver(t *testing.T) *Resolver {
 		ResolvConf: filepath.Join(dir, "resolv.conf"),
 		Hosts:      filepath.Join(dir, "hosts"),
 		IPv6:       func() bool { return !s.noIPv6 },
+		Settle:     cmp.Or(s.settle, 10*time.Second), // a busy machine is no reason to fail
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if srv := s.servers[address]; srv != nil {
 				address = srv.addr
@@ -271,7 +274,7 @@ func wantKind(t *testing.T, err error, kind Kind) *Error {
 }
 
 func texts(addrs []netip.Addr) string {
-	var s []string
+	s := make([]string, 0, len(addrs))
 	for _, a := range addrs {
 		s = append(s, a.String())
 	}

@@ -202,7 +202,7 @@ func connectProxy(t *testing.T, backend string) (string, func() []string) {
 	return l.Addr().String(), func() []string {
 		mu.Lock()
 		defer mu.Unlock()
-		var targets []string
+		targets := make([]string, 0, len(asked))
 		for _, a := range asked {
 			targets = append(targets, strings.TrimPrefix(a, http.MethodConnect+" "))
 		}

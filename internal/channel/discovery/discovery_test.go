@@ -74,6 +74,7 @@ func (f *fakeDNS) count() int {
 // A fakeChannel is a resolver.ClientConn that keeps what it is told.
 type fakeChannel struct {
 	resolver.ClientConn
+
 	mu      sync.Mutex
 	log     []string
 	at      []time.Time
@@ -81,9 +82,9 @@ type fakeChannel struct {
 }
 
 func (c *fakeChannel) UpdateState(s resolver.State) error {
-	var all []string
+	all := make([]string, 0, len(s.Endpoints))
 	for _, e := range s.Endpoints {
-		var one []string
+		one := make([]string, 0, len(e.Addresses))
 		for _, a := range e.Addresses {
 			one = append(one, a.Addr)
 		}
@@ -381,8 +382,7 @@ func TestShared(t *testing.T) {
 		f := &fakeDNS{}
 		f.say(5*time.Second, "10.0.0.1", "10.0.0.2")
 		shared := NewShared(f.lookup)
-		var ccs []*fakeChannel
-		var rs []resolver.Resolver
+		ccs, rs := make([]*fakeChannel, 0, 10), make([]resolver.Resolver, 0, 12)
 		for i := range 10 {
 			cc := &fakeChannel{}
 			ccs = append(ccs, cc)
@@ -551,7 +551,7 @@ func TestTargets(t *testing.T) {
 }
 
 func BenchmarkEndpoints5000(b *testing.B) {
-	var addrs []netip.Addr
+	addrs := make([]netip.Addr, 0, 5000)
 	for i := range 5000 {
 		addrs = append(addrs, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 	}

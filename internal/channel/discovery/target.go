@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -78,7 +79,7 @@ func splitHostPort(s, otherwise string) (host, port string, err error) {
 		return host, port, nil
 	}
 	// The name of a service, from services(5).
-	n, err := net.LookupPort("tcp", port)
+	n, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", port) // reads a file
 	if err != nil {
 		return "", "", fmt.Errorf("there is no port %q", port)
 	}

@@ -71,7 +71,7 @@ func TestPublishedIsImmutable(t *testing.T) {
 }
 
 func addrs(last ...byte) []netip.Addr {
-	var as []netip.Addr
+	as := make([]netip.Addr, 0, len(last))
 	for _, b := range last {
 		as = append(as, netip.AddrFrom4([4]byte{10, 0, 0, b}))
 	}
@@ -276,7 +276,7 @@ func checkBackoff(t *testing.T, cfg Config, period time.Duration, failures int, 
 }
 
 func BenchmarkAnswer(b *testing.B) {
-	var as []netip.Addr
+	as := make([]netip.Addr, 0, 5000)
 	for i := range 5000 {
 		as = append(as, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 	}

@@ -101,7 +101,7 @@ func replay(t *testing.T, trace string) string {
 		}
 		at, err := time.ParseDuration(fields[0])
 		if err != nil || len(fields) < 2 {
-			bad(fmt.Errorf("want a time and a command: %v", err))
+			bad(fmt.Errorf("want a time and a command: %w", err))
 		}
 		now := start.Add(at)
 		var a Answer
