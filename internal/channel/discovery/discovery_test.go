@@ -1,11 +1,9 @@
 package discovery
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -21,137 +19,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// A fakeDNS answers look-ups with what it was last told to.
-type fakeDNS struct {
-	mu     sync.Mutex
-	answer dns.Answer
-	err    error
-	delay  time.Duration
-	asked  []time.Time
-}
-
-func (f *fakeDNS) lookup(ctx context.Context, host string) (dns.Answer, error) {
-	f.mu.Lock()
-	answer, err, delay := f.answer, f.err, f.delay
-	f.asked = append(f.asked, time.Now())
-	f.mu.Unlock()
-	if answer.Name == "" {
-		answer.Name = host + "."
-	}
-	if delay > 0 {
-		t := time.NewTimer(delay)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return dns.Answer{}, ctx.Err()
-		}
-	}
-	return answer, err
-}
-
-func (f *fakeDNS) say(ttl time.Duration, ips ...string) {
-	a := dns.Answer{TTL: ttl}
-	for _, ip := range ips {
-		a.Addrs = append(a.Addrs, netip.MustParseAddr(ip))
-	}
-	f.set(a, nil)
-}
-
-func (f *fakeDNS) set(a dns.Answer, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.answer, f.err = a, err
-}
-
-func (f *fakeDNS) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.asked)
-}
-
-// A fakeChannel is a resolver.ClientConn that keeps what it is told.
-type fakeChannel struct {
-	resolver.ClientConn
-
-	mu      sync.Mutex
-	log     []string
-	at      []time.Time
-	refusal error
-}
-
-func (c *fakeChannel) UpdateState(s resolver.State) error {
-	all := make([]string, 0, len(s.Endpoints))
-	for _, e := range s.Endpoints {
-		one := make([]string, 0, len(e.Addresses))
-		for _, a := range e.Addresses {
-			one = append(one, a.Addr)
-		}
-		all = append(all, strings.Join(one, "|"))
-	}
-	c.note(strings.Join(all, " "))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.refusal
-}
-
-func (c *fakeChannel) ReportError(err error) { c.note("error: " + err.Error()) }
-
-func (c *fakeChannel) note(s string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.log = append(c.log, s)
-	c.at = append(c.at, time.Now())
-}
-
-// take returns what came since the last time.
-func (c *fakeChannel) take() []string {
-	synctest.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	log := c.log
-	c.log = nil
-	return log
-}
-
-func (c *fakeChannel) want(t *testing.T, want ...string) {
-	t.Helper()
-	if got := c.take(); !slices.Equal(got, want) {
-		t.Errorf("the channel was told %q, want %q", got, want)
-	}
-}
-
-func (c *fakeChannel) refuse(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refusal = err
-}
-
-func build(t *testing.T, b resolver.Builder, target string, cc resolver.ClientConn) resolver.Resolver {
-	t.Helper()
-	u, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := b.Build(resolver.Target{URL: *u}, cc, resolver.BuildOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-// pass lets virtual time pass.
-func pass(t *testing.T, d time.Duration) {
-	t.Helper()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-t.Context().Done():
-	}
-	synctest.Wait()
-}
 
 func TestNewEndpointWithinTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -375,86 +242,6 @@ func TestLookupTimeout(t *testing.T) {
 	})
 }
 
-// TestShared: many channels, one look-up; none while there is no channel; and
-// what was known is there when one comes back while DNS is down.
-func TestShared(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fakeDNS{}
-		f.say(5*time.Second, "10.0.0.1", "10.0.0.2")
-		shared := NewShared(f.lookup)
-		ccs, rs := make([]*fakeChannel, 0, 10), make([]resolver.Resolver, 0, 12)
-		for i := range 10 {
-			cc := &fakeChannel{}
-			ccs = append(ccs, cc)
-			rs = append(rs, build(t, New(Config{Shared: shared}), fmt.Sprintf("dns:///svc.test:%d", 1000+i), cc))
-		}
-		for i, cc := range ccs {
-			cc.want(t, fmt.Sprintf("10.0.0.1:%d 10.0.0.2:%d", 1000+i, 1000+i))
-		}
-		if n := f.count(); n != 1 {
-			t.Errorf("%d look-ups for 10 channels", n)
-		}
-		late := &fakeChannel{}
-		r := build(t, New(Config{Shared: shared}), "dns:///svc.test:7", late)
-		late.want(t, "10.0.0.1:7 10.0.0.2:7")
-		if n := f.count(); n != 1 {
-			t.Errorf("%d look-ups: a known name was looked up again", n)
-		}
-		apart := &fakeChannel{}
-		other := build(t, New(Config{Shared: shared, Cache: dnscache.Config{MaxTTL: time.Second}}), "dns:///svc.test:8", apart)
-		apart.want(t, "10.0.0.1:8 10.0.0.2:8")
-		if n := f.count(); n != 2 {
-			t.Errorf("%d look-ups: another configuration has look-ups of its own", n)
-		}
-		for _, r := range append(rs, r, other) {
-			r.Close()
-		}
-		n := f.count()
-		pass(t, time.Hour)
-		if f.count() != n {
-			t.Error("a name that nobody uses was looked up")
-		}
-		// It comes back while DNS is down: what was known is better than nothing.
-		f.set(dns.Answer{}, errors.New("down"))
-		back := &fakeChannel{}
-		r = build(t, New(Config{Shared: shared}), "dns:///svc.test:9", back)
-		back.want(t, "10.0.0.1:9 10.0.0.2:9")
-		r.Close()
-		pass(t, time.Hour)
-		// And while DNS is up: what was known an hour ago is not used at all.
-		f.say(5*time.Second, "10.0.0.2", "10.0.0.3")
-		again := &fakeChannel{}
-		r = build(t, New(Config{Shared: shared}), "dns:///svc.test:9", again)
-		defer r.Close()
-		again.want(t, "10.0.0.2:9 10.0.0.3:9")
-	})
-}
-
-func TestIdleNamesAreForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fakeDNS{}
-		f.say(5*time.Second, "10.0.0.1")
-		shared := NewShared(f.lookup)
-		for i := range 3 * maxIdle {
-			cc := &fakeChannel{}
-			r := build(t, New(Config{Shared: shared}), fmt.Sprintf("dns:///svc%d.test", i), cc)
-			cc.want(t, "10.0.0.1:443")
-			r.Close()
-			pass(t, time.Second)
-		}
-		shared.mu.Lock()
-		defer shared.mu.Unlock()
-		if n := len(shared.watches); n != maxIdle {
-			t.Errorf("%d names are remembered, want %d", n, maxIdle)
-		}
-		for k := range shared.watches {
-			if k.host == "svc0.test" {
-				t.Error("the oldest name is remembered")
-			}
-		}
-	})
-}
-
 func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, cc := &fakeDNS{delay: 20 * time.Millisecond}, &fakeChannel{}
@@ -489,65 +276,6 @@ func TestEvents(t *testing.T) {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(got[:min(3, len(got))], "\n"), strings.Join(want, "\n"))
 		}
 	})
-}
-
-func TestLiteralAndLocalhost(t *testing.T) {
-	for target, want := range map[string]string{
-		"dns:///10.0.0.1:80":    "10.0.0.1:80",
-		"dns:10.0.0.1:80":       "10.0.0.1:80",
-		"dns:///10.0.0.1":       "10.0.0.1:443",
-		"dns:///[fd00::1]:80":   "[fd00::1]:80",
-		"dns:///[fd00::1]":      "[fd00::1]:443",
-		"dns:///fd00::1":        "[fd00::1]:443",
-		"dns:///localhost:80":   "127.0.0.1:80|[::1]:80",
-		"dns:///:80":            "127.0.0.1:80|[::1]:80",
-		"dns://1.1.1.1/[::1]:5": "[::1]:5",
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			cc := &fakeChannel{}
-			f := &fakeDNS{}
-			f.say(time.Minute, "::1", "127.0.0.1")
-			r := build(t, New(Config{Lookup: f.lookup}), target, cc)
-			defer r.Close()
-			r.ResolveNow(resolver.ResolveNowOptions{})
-			if got := cc.take(); !slices.Equal(got, []string{want}) {
-				t.Errorf("%s: told %q, want %q", target, got, want)
-			}
-		})
-	}
-}
-
-func TestTargets(t *testing.T) {
-	for _, c := range []struct {
-		authority, endpoint string
-		want                target
-		fails               string
-	}{
-		{"", "svc.test:80", target{"", "svc.test", "80"}, ""},
-		{"", "svc.test.", target{"", "svc.test.", "443"}, ""},
-		{"", "svc.test:https", target{"", "svc.test", "443"}, ""},
-		{"10.0.0.53", "svc:80", target{"10.0.0.53:53", "svc", "80"}, ""},
-		{"10.0.0.53:5353", "svc:80", target{"10.0.0.53:5353", "svc", "80"}, ""},
-		{"[fd00::53]", "svc:80", target{"[fd00::53]:53", "svc", "80"}, ""},
-		{"[fd00::53]:54", "svc:80", target{"[fd00::53]:54", "svc", "80"}, ""},
-		{"ns.test", "svc:80", target{"ns.test:53", "svc", "80"}, ""},
-		{"", "", target{}, `target "dns:///": it names no host: write dns:///host:port`},
-		{"", "svc.test:", target{}, "a colon without a port"},
-		{"", "svc.test:0", target{}, "there is no port 0"},
-		{"", "svc.test:65536", target{}, "there is no port 65536"},
-		{"", "svc.test:nonesuch", target{}, `there is no port "nonesuch"`},
-		{"", "a:b:c", target{}, "an IPv6 address as [::1]:port"},
-		{"", "ns/svc:80", target{}, "dns://server/host:port"},
-		{":53", "svc:80", target{}, "write dns://10.0.0.53/host:port"},
-	} {
-		got, err := parseTarget(c.authority, c.endpoint)
-		switch {
-		case c.fails == "" && (err != nil || got != c.want):
-			t.Errorf("%q/%q: got %+v, %v, want %+v", c.authority, c.endpoint, got, err, c.want)
-		case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
-			t.Errorf("%q/%q: got %v, want %q", c.authority, c.endpoint, err, c.fails)
-		}
-	}
 }
 
 func BenchmarkEndpoints5000(b *testing.B) {

@@ -1,0 +1,78 @@
+package channel
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/status"
+
+	"github.com/surefoot-rpc/surefoot/contract"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+)
+
+// BenchmarkLayer is what the kit adds to a call, without grpc-go around it: an
+// invoker that does with its context what grpc-go does, and picks.
+func BenchmarkLayer(b *testing.B) {
+	for _, timeout := range []int64{0, 250} {
+		name := "plain"
+		if timeout > 0 {
+			name = "attempt timeout"
+		}
+		b.Run(name, func(b *testing.B) {
+			table, err := contract.Compile(contract.Sources{Contracts: []*surefootv1.Contract{{
+				ServiceName: "bench.v1.Bench",
+				Methods: map[string]*surefootv1.MethodContract{"Get": {
+					// No deadline of its own: the caller brings one, as in the bench.
+					Method:           &surefootv1.Method{DeadlineMs: new(int64), AttemptTimeoutMs: &timeout},
+					IdempotencyLevel: surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS.Enum(),
+				}},
+			}}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			ch := New(Config{Table: table, Random: func() uint64 { return 0 }})
+			cc := &fakeConn{}
+			bal := ch.balancer(cc)
+			defer bal.Close()
+			_ = bal.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: endpointsOf(3)}})
+			cc.settle()
+			opts := []grpc.CallOption{grpc.StaticMethod()}
+			invoke := func(ctx context.Context, method string, req, reply any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				r, err := ch.ready.Load().Pick(balancer.PickInfo{Ctx: ctx})
+				if err == nil && r.Done != nil {
+					r.Done(balancer.DoneInfo{BytesSent: true})
+				}
+				return err
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			b.Run("with", func(b *testing.B) {
+				b.ReportAllocs()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						if err := ch.unary(ctx, "/bench.v1.Bench/Get", nil, nil, nil, invoke, opts...); err != nil {
+							b.Error(status.Code(err) == codes.OK, err)
+						}
+					}
+				})
+			})
+			b.Run("without", func(b *testing.B) {
+				b.ReportAllocs()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						if err := invoke(ctx, "/bench.v1.Bench/Get", nil, nil, nil, opts...); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			})
+		})
+	}
+}
