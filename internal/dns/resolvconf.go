@@ -55,7 +55,7 @@ func parseConf(text, hostname string) conf {
 				}
 			}
 		case "domain", "search": // the last one counts
-			c.search = nil
+			c.search = []string{} // "search ." is no search list, and no default either
 			for _, s := range f[1:] {
 				if s = rooted(s); s != "." && len(c.search) < maxSearch {
 					c.search = append(c.search, s)
