@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/surefoot-rpc/surefoot/contract"
+	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
@@ -65,6 +66,13 @@ func New(cfg Config) *Channel {
 // Close says that the client's owner closes it: calls that fail from now on
 // are not repeated.
 func (c *Channel) Close() { c.closed.Store(true) }
+
+// discovered tells the observer of a look-up.
+func (c *Channel) discovered(e discovery.Event) {
+	if hook := c.cfg.Observer.Discovery; hook != nil {
+		hook(observe.Discovery{Target: c.cfg.Target, Host: e.Host, Endpoints: e.Endpoints, TTL: e.TTL, Err: e.Err})
+	}
+}
 
 func (c *Channel) problem(err error) {
 	if err != nil && c.cfg.Observer.Problem != nil {

@@ -2,15 +2,17 @@ package channel
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/resolver"
+
+	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
 )
 
 // DialOptions returns what makes a grpc-go channel this channel. A call passes
-// the interceptors in the order of the lines; each line says why it stands
-// where it does. resolvers replace grpc-go's own of the same scheme.
-func (c *Channel) DialOptions(resolvers ...resolver.Builder) []grpc.DialOption {
+// the interceptors in the order of the lines; each says why it stands
+// where it does.
+func (c *Channel) DialOptions() []grpc.DialOption {
 	connection := c.cfg.Table.Channel.Connection
 
 	opts := []grpc.DialOption{
@@ -21,6 +23,11 @@ func (c *Channel) DialOptions(resolvers ...resolver.Builder) []grpc.DialOption {
 	// The user's come before ours: their interceptors see a call once, however
 	// many attempts it takes.
 	opts = append(opts, c.cfg.Dial...)
+	if !strings.HasPrefix(c.cfg.Target, "xds:") {
+		// xDS brings its own balancer in a service config; nobody else may.
+		opts = append(opts, grpc.WithDisableServiceConfig(),
+			grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}]}`, policyName)))
+	}
 	return append(opts,
 		// Ours makes the attempts. It must be below what counts calls.
 		grpc.WithChainUnaryInterceptor(c.unary),
@@ -31,11 +38,10 @@ func (c *Channel) DialOptions(resolvers ...resolver.Builder) []grpc.DialOption {
 
 		// One owner of repeats: no retry policy from a name server.
 		grpc.WithDisableRetry(),
-		grpc.WithDisableServiceConfig(),
-		grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}]}`, policyName)),
 
-		// Below the interceptors: names, connections, the wire.
-		grpc.WithResolvers(resolvers...),
+		// Below the interceptors: names, connections, the wire. A resolver that
+		// the user gives for "dns" stands before ours.
+		grpc.WithResolvers(discovery.New(discovery.Config{Random: c.cfg.Random, OnUpdate: c.discovered})),
 		// An HTTP proxy connects; it must not resolve, or it would balance.
 		grpc.WithLocalDNSResolution(),
 		// What was learnt of a fleet must outlive a quiet night.
