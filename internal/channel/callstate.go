@@ -23,7 +23,7 @@ type callState struct {
 	policy   *policy.Method
 	start    time.Time
 	deadline time.Time // zero is none
-	narrowed bool // policy is this call's own
+	narrowed bool      // policy is this call's own
 	machine  attempt.Call
 
 	// tried are the endpoints that must not be picked again. They are added
