@@ -41,7 +41,7 @@ func TestReadmeProgramsCompile(t *testing.T) {
 		t.Fatal(err)
 	}
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	args := []string{"vet", "-overlay", filepath.Join(t.TempDir(), "overlay.json")}
+	args := []string{"build", "-overlay", filepath.Join(t.TempDir(), "overlay.json"), "-o", t.TempDir() + "/"}
 	for i, p := range programs {
 		file := filepath.Join(t.TempDir(), "main.go")
 		if err := os.WriteFile(file, []byte(p), 0o600); err != nil {
