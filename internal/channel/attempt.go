@@ -90,7 +90,7 @@ func (a *attemptState) pick() []*balance.Endpoint {
 		a.endpoint = nil
 		a.sent, a.fromPeer, a.trailer = false, false, nil
 	}
-	return a.call.tried
+	return a.call.tried()
 }
 
 func (a *attemptState) picked(e *endpoint) {
@@ -114,11 +114,11 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 	c := a.call
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ended := c.ctx.Err()
+	ended, deadline := c.ctx.Err(), c.machine.Deadline()
 	f := outcome.Facts{
 		Code:      status.Code(err),
 		Cancelled: errors.Is(ended, context.Canceled),
-		Expired:   errors.Is(ended, context.DeadlineExceeded) || !c.deadline.IsZero() && !now.Before(c.deadline),
+		Expired:   errors.Is(ended, context.DeadlineExceeded) || !deadline.IsZero() && !now.Before(deadline),
 		Closing:   c.channel.closed.Load(),
 		Picked:    a.endpoint != nil,
 		Sent:      a.sent,

@@ -14,26 +14,29 @@ import (
 )
 
 // A callState is one call, from the first attempt to the last. It belongs to
-// the goroutine that makes the call.
+// the goroutine that makes the call. It is small: it is what every call costs.
 type callState struct {
-	channel  *Channel
-	ctx      context.Context // of the call, with its deadline
-	cancel   context.CancelFunc
-	method   string
-	policy   *policy.Method
-	start    time.Time
-	deadline time.Time // zero is none
-	narrowed bool      // policy is this call's own
-	machine  attempt.Call
+	channel *Channel
+	ctx     context.Context // of the call, with its deadline
+	cancel  context.CancelFunc
+	method  string
+	policy  *policy.Method
+	start   time.Time
+	machine attempt.Call
+	trouble *trouble // nil while nothing went wrong
+	first   attemptState
+	// narrowed says that policy is this call's own.
+	narrowed bool
+}
 
+// trouble is what a call needs once an attempt has failed, or if somebody
+// watches.
+type trouble struct {
 	// tried are the endpoints that must not be picked again. They are added
 	// between attempts, or by a pick, never while another pick reads them.
-	tried []*balance.Endpoint
-	room  [2]*balance.Endpoint // saves the first allocation of tried
-
+	tried   []*balance.Endpoint
 	story   []observe.Attempt
-	applied bool         // a handler may have run
-	first   attemptState // saves the allocation of the first attempt
+	applied bool // a handler may have run
 }
 
 // newCall starts a call. The caller must run its cancel function, if any,
@@ -41,18 +44,39 @@ type callState struct {
 func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method) *callState {
 	now := time.Now()
 	s := &callState{channel: c, ctx: ctx, method: method, policy: p, start: now}
-	s.tried = s.room[:0]
-	if d, ok := ctx.Deadline(); ok {
-		s.deadline = d
-	}
+	deadline, _ := ctx.Deadline()
 	if p.Deadline > 0 {
-		if d := now.Add(p.Deadline); s.deadline.IsZero() || d.Before(s.deadline) {
-			s.deadline = d
+		if d := now.Add(p.Deadline); deadline.IsZero() || d.Before(deadline) {
+			deadline = d
 			s.ctx, s.cancel = context.WithDeadline(ctx, d)
 		}
 	}
-	s.machine = attempt.New(p, c.budget, s.deadline)
+	s.machine = attempt.New(p, c.budget, deadline)
 	return s
+}
+
+// inTrouble returns s.trouble, made if need be.
+func (s *callState) inTrouble() *trouble {
+	if s.trouble == nil {
+		s.trouble = new(trouble)
+	}
+	return s.trouble
+}
+
+// story returns the attempts so far that are on record.
+func (s *callState) story() []observe.Attempt {
+	if s.trouble == nil {
+		return nil
+	}
+	return s.trouble.story
+}
+
+// tried returns the endpoints to avoid.
+func (s *callState) tried() []*balance.Endpoint {
+	if s.trouble == nil {
+		return nil
+	}
+	return s.trouble.tried
 }
 
 // next returns a new attempt, ready to run.
@@ -72,7 +96,7 @@ func (s *callState) next(now time.Time, timeout time.Duration) *attemptState {
 // call's if the step is Done.
 func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	a.end()
-	if err == nil && !s.observed() && len(s.story) == 0 {
+	if err == nil && s.trouble == nil && !s.observed() {
 		return attempt.Step{}, nil
 	}
 	now := time.Now()
@@ -109,10 +133,11 @@ func (s *callState) observed() bool {
 func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now time.Time, next string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.applied = s.applied || v.MayHaveBeenApplied(a.sent)
+	t := s.inTrouble()
+	t.applied = t.applied || v.MayHaveBeenApplied(a.sent)
 	err = a.explain(err, v, now)
-	s.story = append(s.story, observe.Attempt{
-		Number:   len(s.story) + 1,
+	t.story = append(t.story, observe.Attempt{
+		Number:   len(t.story) + 1,
 		Endpoint: a.address(),
 		Start:    a.start,
 		Duration: now.Sub(a.start),
@@ -125,8 +150,8 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 
 // attemptDone tells the observer of the last attempt.
 func (s *callState) attemptDone() {
-	if hook := s.channel.cfg.Observer.AttemptDone; hook != nil && len(s.story) > 0 {
-		hook(s.ctx, s.method, s.story[len(s.story)-1])
+	if hook := s.channel.cfg.Observer.AttemptDone; hook != nil && len(s.story()) > 0 {
+		hook(s.ctx, s.method, s.story()[len(s.story())-1])
 	}
 }
 
@@ -134,7 +159,8 @@ func (s *callState) attemptDone() {
 func (s *callState) resume() attempt.Step {
 	step := s.machine.Resume(time.Now())
 	if step.Action == attempt.Done {
-		s.story[len(s.story)-1].Next = step.Why
+		story := s.story()
+		story[len(story)-1].Next = step.Why
 	}
 	return step
 }
@@ -160,8 +186,8 @@ func (s *callState) conclude(err error) observe.Call {
 		Start:              s.start,
 		Duration:           time.Since(s.start),
 		Err:                err,
-		Attempts:           s.story,
-		MayHaveBeenApplied: err != nil && s.applied,
+		Attempts:           s.story(),
+		MayHaveBeenApplied: err != nil && s.trouble != nil && s.trouble.applied,
 	}
 	if err != nil {
 		c.Err = s.channel.cfg.CallError(c)
@@ -176,10 +202,13 @@ func (s *callState) callDone(c observe.Call) {
 	}
 }
 
-func (s *callState) avoid(e *endpoint) { s.tried = append(s.tried, &e.Endpoint) }
+func (s *callState) avoid(e *endpoint) {
+	t := s.inTrouble()
+	t.tried = append(t.tried, &e.Endpoint)
+}
 
 // fresh reports whether an endpoint is ready that the call has not tried.
 func (s *callState) fresh() bool {
 	p := s.channel.ready.Load()
-	return p != nil && p.engine.Fresh(balance.Request{Avoid: s.tried})
+	return p != nil && p.engine.Fresh(balance.Request{Avoid: s.tried()})
 }

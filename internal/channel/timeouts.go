@@ -21,7 +21,7 @@ type timeouts struct {
 // names are few and shared; one that a single call asked for is its own.
 func (t *timeouts) list(d time.Duration, shared bool) *timeoutList {
 	if !shared {
-		return &timeoutList{timeout: d, expired: t.expired}
+		return t.newList(d)
 	}
 	if m := t.byLen.Load(); m != nil {
 		if l := (*m)[d]; l != nil {
@@ -37,15 +37,20 @@ func (t *timeouts) list(d time.Duration, shared bool) *timeoutList {
 		}
 		maps.Copy(next, *m)
 	}
-	l := &timeoutList{timeout: d, expired: t.expired}
+	l := t.newList(d)
 	next[d] = l
 	t.byLen.Store(&next)
 	return l
 }
 
+func (t *timeouts) newList(d time.Duration) *timeoutList {
+	return &timeoutList{timeout: d, epoch: time.Now(), expired: t.expired}
+}
+
 // A timeoutList is the attempts of one timeout, in the order of their ends.
 type timeoutList struct {
 	timeout time.Duration
+	epoch   time.Time // when the list's clock read zero
 	// expired ends an attempt whose time is up. It returns false if the attempt
 	// must go on, for as long again. It is called without mu.
 	expired func(*attemptState) bool
@@ -60,9 +65,9 @@ type timeoutList struct {
 type link struct {
 	list       *timeoutList
 	prev, next *attemptState
-	due        time.Time
-	in         bool // the list
-	over       bool // the attempt has ended: it must not come back
+	due        time.Duration // on the list's clock
+	in         bool          // the list
+	over       bool          // the attempt has ended: it must not come back
 }
 
 // add starts the time of a, at now.
@@ -83,7 +88,7 @@ func (l *timeoutList) remove(a *attemptState) {
 
 // push appends a. mu is held.
 func (l *timeoutList) push(a *attemptState, now time.Time) {
-	a.link.due, a.link.in = now.Add(l.timeout), true
+	a.link.due, a.link.in = now.Sub(l.epoch)+l.timeout, true
 	a.link.prev, a.link.next = l.last, nil
 	if l.last != nil {
 		l.last.link.next = a
@@ -131,12 +136,12 @@ func (l *timeoutList) sweep() {
 	var due []*attemptState
 	l.mu.Lock()
 	now := time.Now()
-	for a := l.first; a != nil && !a.link.due.After(now); a = l.first {
+	for a := l.first; a != nil && a.link.due <= now.Sub(l.epoch); a = l.first {
 		l.unlink(a)
 		due = append(due, a)
 	}
 	if l.armed = l.first != nil; l.armed {
-		l.arm(l.first.link.due.Sub(now))
+		l.arm(l.first.link.due - now.Sub(l.epoch))
 	}
 	l.mu.Unlock()
 	for _, a := range due {

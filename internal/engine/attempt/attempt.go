@@ -42,9 +42,9 @@ type Call struct {
 	budget   *Budget
 	deadline time.Time // zero is none
 
-	made     int // attempts started
-	counted  int // attempts that count against the limit
-	backoffs int // waits so far
+	made     int32 // attempts started
+	counted  int32 // attempts that count against the limit
+	backoffs int32 // waits so far
 }
 
 // New returns the state of a call that has made no attempt. deadline is zero
@@ -61,7 +61,10 @@ func (c *Call) Begin(now time.Time) Step {
 }
 
 // Made returns how many attempts were started.
-func (c *Call) Made() int { return c.made }
+func (c *Call) Made() int { return int(c.made) }
+
+// Deadline returns the deadline of the call, zero if it has none.
+func (c *Call) Deadline() time.Time { return c.deadline }
 
 // Finish tells how the running attempt ended. fresh says whether an endpoint
 // is left that is ready and was not tried by this call; r is a random number
@@ -78,7 +81,7 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		return Step{Why: "success"}
 	case !v.Repeatable(c.method.Safety):
 		return Step{Why: finality(v)}
-	case c.counted >= max(c.method.Retry.MaxAttempts, 1):
+	case int(c.counted) >= max(c.method.Retry.MaxAttempts, 1):
 		return Step{Why: "no attempts left"}
 	case v == outcome.Missing && !fresh:
 		return Step{Why: "no other endpoint left"}
@@ -93,7 +96,7 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		// says nothing about this one. Later ones wait, or a service that is
 		// down would be tried as fast as it refuses.
 		if !v.Free() || !fresh {
-			wait = c.method.Retry.Backoff.Delay(c.backoffs, r)
+			wait = c.method.Retry.Backoff.Delay(int(c.backoffs), r)
 			c.backoffs++
 		}
 	}
@@ -139,7 +142,7 @@ func (c *Call) start(now time.Time, why string) Step {
 // cancel it would turn a slow answer into none.
 func (c *Call) timeout(now time.Time) time.Duration {
 	t := c.method.AttemptTimeout
-	if t <= 0 || !c.method.Safety.Repeatable() || c.counted+1 >= c.method.Retry.MaxAttempts {
+	if t <= 0 || !c.method.Safety.Repeatable() || int(c.counted)+1 >= c.method.Retry.MaxAttempts {
 		return 0
 	}
 	if !c.deadline.IsZero() && t >= c.deadline.Sub(now) {
