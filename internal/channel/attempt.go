@@ -25,7 +25,7 @@ type attemptState struct {
 	context.Context
 	call   *callState
 	start  time.Time
-	cancel context.CancelFunc // nil unless the attempt has a timeout
+	cancel context.CancelFunc // nil unless the attempt has a context of its own
 	link   link
 
 	// mu guards what follows. grpc-go picks and reports on the goroutine of a
@@ -45,19 +45,23 @@ func (a *attemptState) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// begin makes a ready to run under ctx for at most timeout, 0 for no limit.
-func (a *attemptState) begin(c *callState, ctx context.Context, now time.Time, timeout time.Duration) {
-	a.call, a.start = c, now
+// begin makes a ready to run for at most timeout, 0 for no limit but the
+// call's. An attempt has at most one context of its own, for the call's
+// deadline or for its timeout or for both: contexts are what costs most here.
+func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration) {
+	a.call, a.start, a.Context = c, now, c.ctx
 	if n := c.machine.Made(); n > 1 {
-		ctx = wire.WithPreviousAttempts(ctx, n-1)
+		a.Context = wire.WithPreviousAttempts(a.Context, n-1)
+	}
+	switch {
+	case c.bounded:
+		a.Context, a.cancel = context.WithDeadline(a.Context, c.machine.Deadline())
+	case timeout > 0:
+		a.Context, a.cancel = context.WithCancel(a.Context)
 	}
 	if timeout > 0 {
-		ctx, a.cancel = context.WithCancel(ctx)
-		a.Context = ctx
 		c.channel.timeouts.list(timeout, !c.narrowed).add(a, now)
-		return
 	}
-	a.Context = ctx
 }
 
 // expire ends an attempt that took too long, if its repeat can be paid for.
@@ -72,10 +76,12 @@ func (a *attemptState) expire() bool {
 	return true
 }
 
-// end stops the attempt's time.
+// end stops the attempt's time and lets go of its context.
 func (a *attemptState) end() {
-	if a.cancel != nil {
+	if a.link.list != nil {
 		a.link.list.remove(a)
+	}
+	if a.cancel != nil {
 		a.cancel()
 	}
 }

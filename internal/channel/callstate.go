@@ -17,16 +17,16 @@ import (
 // the goroutine that makes the call. It is small: it is what every call costs.
 type callState struct {
 	channel *Channel
-	ctx     context.Context // of the call, with its deadline
-	cancel  context.CancelFunc
+	ctx     context.Context // the caller's
 	method  string
 	policy  *policy.Method
 	start   time.Time
 	machine attempt.Call
 	trouble *trouble // nil while nothing went wrong
 	first   attemptState
-	// narrowed says that policy is this call's own.
-	narrowed bool
+	// narrowed says that policy is this call's own, bounded that the deadline is
+	// the policy's and not the context's.
+	narrowed, bounded bool
 }
 
 // trouble is what a call needs once an attempt has failed, or if somebody
@@ -39,16 +39,14 @@ type trouble struct {
 	applied bool // a handler may have run
 }
 
-// newCall starts a call. The caller must run its cancel function, if any,
-// when the call is over.
+// newCall starts a call.
 func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method) *callState {
 	now := time.Now()
 	s := &callState{channel: c, ctx: ctx, method: method, policy: p, start: now}
 	deadline, _ := ctx.Deadline()
 	if p.Deadline > 0 {
 		if d := now.Add(p.Deadline); deadline.IsZero() || d.Before(deadline) {
-			deadline = d
-			s.ctx, s.cancel = context.WithDeadline(ctx, d)
+			deadline, s.bounded = d, true
 		}
 	}
 	s.machine = attempt.New(p, c.budget, deadline)
@@ -85,7 +83,7 @@ func (s *callState) next(now time.Time, timeout time.Duration) *attemptState {
 	if s.machine.Made() > 1 {
 		a = new(attemptState)
 	}
-	a.begin(s, s.ctx, now, timeout)
+	a.begin(s, now, timeout)
 	if hook := s.channel.cfg.Observer.AttemptStart; hook != nil {
 		hook(s.ctx, s.method, s.machine.Made())
 	}

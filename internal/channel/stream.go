@@ -103,9 +103,6 @@ func (s *streamState) settle() {
 
 // over says that the call is over.
 func (s *streamState) over(done observe.Call) {
-	if s.cancel != nil {
-		s.cancel()
-	}
 	s.callDone(done)
 	s.user.deliver(done.Err)
 }

@@ -17,9 +17,6 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	opts, user, p := takeOptions(opts, &m.Unary, true)
 	s := c.newCall(ctx, method, p)
 	s.narrowed = p != &m.Unary
-	if s.cancel != nil {
-		defer s.cancel()
-	}
 	step := s.machine.Begin(s.start)
 	now := s.start
 	for {
