@@ -11,40 +11,45 @@ import (
 // timeout expire in the order in which they began, so a list for each length
 // serves them all with one timer between them: an attempt costs two links and
 // no allocation, where a timer of its own costs a place in the heap of timers.
+//
+// There are several lists for each length, chosen at random, because one would
+// be the lock that all calls of a channel meet at.
 type timeouts struct {
 	mu      sync.Mutex // orders replacements of byLen
-	byLen   atomic.Pointer[map[time.Duration]*timeoutList]
+	byLen   atomic.Pointer[map[time.Duration]*[shards]timeoutList]
 	expired func(*attemptState) bool
 }
 
-// list returns the list for attempts of this timeout. Those that a contract
-// names are few and shared; one that a single call asked for is its own.
-func (t *timeouts) list(d time.Duration, shared bool) *timeoutList {
+const shards = 8
+
+// list returns a list for attempts of this timeout, one of several by the
+// random number r. Lengths that a contract names are few and shared; one that a
+// single call asked for has a list of its own.
+func (t *timeouts) list(d time.Duration, shared bool, r uint64) *timeoutList {
 	if !shared {
-		return t.newList(d)
+		return &timeoutList{timeout: d, epoch: time.Now(), expired: t.expired}
 	}
 	if m := t.byLen.Load(); m != nil {
 		if l := (*m)[d]; l != nil {
-			return l
+			return &l[r%shards]
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	next := make(map[time.Duration]*timeoutList)
+	next := make(map[time.Duration]*[shards]timeoutList)
 	if m := t.byLen.Load(); m != nil {
-		if l := (*m)[d]; l != nil {
-			return l
-		}
 		maps.Copy(next, *m)
 	}
-	l := t.newList(d)
-	next[d] = l
-	t.byLen.Store(&next)
-	return l
-}
-
-func (t *timeouts) newList(d time.Duration) *timeoutList {
-	return &timeoutList{timeout: d, epoch: time.Now(), expired: t.expired}
+	l := next[d]
+	if l == nil {
+		l = new([shards]timeoutList)
+		for i := range l {
+			l[i].timeout, l[i].epoch, l[i].expired = d, time.Now(), t.expired
+		}
+		next[d] = l
+		t.byLen.Store(&next)
+	}
+	return &l[r%shards]
 }
 
 // A timeoutList is the attempts of one timeout, in the order of their ends.
