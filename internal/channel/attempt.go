@@ -27,6 +27,7 @@ type attemptState struct {
 	start  time.Time
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
 	link   link
+	light  bool // is cancelled through abort
 
 	// mu guards what follows. grpc-go picks and reports on the goroutine of a
 	// unary call, but on any goroutine of a stream; the timer has its own.
@@ -36,11 +37,15 @@ type attemptState struct {
 	fromPeer bool
 	trailer  metadata.MD
 	timedOut bool
+	abort    func() // cancels what grpc-go does for a light attempt, once it does
 }
 
 func (a *attemptState) Value(key any) any {
 	if _, ok := key.(attemptKey); ok {
 		return a
+	}
+	if a.light && key == cancelKey {
+		return nil
 	}
 	return a.Context.Value(key)
 }
@@ -56,7 +61,11 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 	switch {
 	case c.bounded:
 		a.Context, a.cancel = context.WithDeadline(a.Context, c.machine.Deadline())
-	case timeout > 0:
+	case timeout == 0:
+	case cancelKey != nil && len(c.channel.cfg.Unary) == 0 && a.Done() != nil:
+		// Nobody but grpc-go waits for this context.
+		a.light = true
+	default:
 		a.Context, a.cancel = context.WithCancel(a.Context)
 	}
 	if timeout > 0 {
@@ -64,15 +73,24 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 	}
 }
 
-// expire ends an attempt that took too long, if its repeat can be paid for.
+// expire ends an attempt that took too long, if its repeat can be paid for. An
+// attempt that grpc-go has not begun, because it waits for names, cannot be
+// ended; it is asked again later.
 func (a *attemptState) expire() bool {
 	if !a.call.machine.MayGiveUp(time.Now()) {
 		return false
 	}
 	a.mu.Lock()
-	a.timedOut = true
+	end := a.cancel
+	if a.light {
+		end = a.abort
+	}
+	a.timedOut = end != nil
 	a.mu.Unlock()
-	a.cancel()
+	if end == nil {
+		return false
+	}
+	end()
 	return true
 }
 
