@@ -23,7 +23,7 @@ func (b Backoff) Ceiling(n int) time.Duration {
 	if b.Base <= 0 || n < 0 {
 		return 0
 	}
-	if n >= bits.LeadingZeros64(uint64(b.Base))-1 {
+	if n >= bits.LeadingZeros64(uint64(b.Base)) { // it overflows
 		return limit
 	}
 	return min(limit, b.Base<<n)

@@ -144,7 +144,6 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 		Cancelled: errors.Is(ended, context.Canceled),
 		Expired:   errors.Is(ended, context.DeadlineExceeded) || !deadline.IsZero() && !now.Before(deadline),
 		Closing:   c.channel.closed.Load(),
-		Picked:    a.endpoint != nil,
 		Sent:      a.sent,
 		FromPeer:  a.fromPeer,
 		TimedOut:  a.timedOut,

@@ -81,7 +81,12 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		return Step{Why: "success"}
 	case !v.Repeatable(c.method.Safety):
 		return Step{Why: finality(v)}
-	case int(c.counted) >= max(c.method.Retry.MaxAttempts, 1):
+	case pb.Stop:
+		// Whatever else the peer said: a timeout below it, for one.
+		return Step{Why: "the server asked for no repeat"}
+	case c.method.Retry.MaxAttempts <= 1: // also what does not count
+		return Step{Why: "repeats are off"}
+	case int(c.counted) >= c.method.Retry.MaxAttempts:
 		return Step{Why: "no attempts left"}
 	case v == outcome.Missing && !fresh:
 		return Step{Why: "no other endpoint left"}

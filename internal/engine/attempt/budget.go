@@ -80,7 +80,8 @@ func (b *Budget) afford(now time.Time) bool {
 	// In hundredths of an attempt, so that the arithmetic is exact.
 	allowed := int64(c) * int64(b.policy.RatioPercent)
 	if f < failing || 2*f <= c+x {
-		allowed += 100 * int64(b.policy.MinPerSecond) * int64(b.policy.Window) / int64(time.Second)
+		// A rate and a window as large as contracts may say do not overflow it.
+		allowed += int64(b.policy.MinPerSecond) * b.policy.Window.Milliseconds() / 10
 	}
 	return 100*int64(x+1) <= allowed
 }

@@ -23,8 +23,6 @@ type Facts struct {
 	Expired bool
 	// Closing says that the client was closed by its owner.
 	Closing bool
-	// Picked says that an endpoint was picked.
-	Picked bool
 	// Sent says that a stream was created, so that a handler may have run.
 	Sent bool
 	// FromPeer says that Code is the peer's and not the transport's.
@@ -80,7 +78,7 @@ func Judge(listed policy.CodeSet, f Facts) Verdict {
 		return Local
 	case local(f):
 		return Local
-	case !f.Sent:
+	case !f.Sent && !f.FromPeer: // a peer that answered was sent something
 		return Unprocessed
 	case f.TimedOut && ended(f.Code), f.Code == codes.DeadlineExceeded:
 		return Timeout
@@ -104,22 +102,21 @@ func Judge(listed policy.CodeSet, f Facts) Verdict {
 }
 
 // local reports whether the client made the failure itself: a message that is
-// too large or cannot be encoded, credentials that could not be had. The
-// transport's own failures are UNAVAILABLE; any other code that no peer sent
-// comes from the client, or cannot be told from that.
+// too large or cannot be encoded, credentials that could not be had, an
+// interceptor's refusal. The transport's and the picker's own failures are
+// UNAVAILABLE; any other code that no peer sent comes from the client, or
+// cannot be told from that.
 func local(f Facts) bool {
 	if f.FromPeer {
 		return false
 	}
 	switch f.Code {
-	case codes.ResourceExhausted:
-		return true
 	case codes.Unavailable, codes.DeadlineExceeded:
 		return false
 	case codes.Canceled:
 		return !f.TimedOut
 	default:
-		return f.Picked
+		return true
 	}
 }
 
