@@ -29,11 +29,11 @@ func newChannelMerge(house policy.Channel) *channelMerge {
 	return &channelMerge{house: house, said: &surefootv1.Service{}, by: make(map[string]said)}
 }
 
-func (c *channelMerge) add(service protoreflect.FullName, source string, opts *surefootv1.Service, p *problems) {
+func (c *channelMerge) add(at place, opts *surefootv1.Service, p *problems) {
 	if opts == nil {
 		return
 	}
-	at := place{source: source, service: string(service)}
+	service := protoreflect.FullName(at.service)
 	opts = proto.CloneOf(opts)
 	opts.Defaults = nil // concerns methods, not the channel
 	walk("", opts.ProtoReflect(), func(path, value string) {
@@ -47,26 +47,33 @@ func (c *channelMerge) add(service protoreflect.FullName, source string, opts *s
 				"give both the same value, or make a client for each", value, prev.service, prev.value))
 		}
 	})
-	p.invalid(at, "", applyChannel(c.house, opts).Validate())
+	p.invalid(at, "", applyChannel(c.house, opts).Validate(), c.house.Validate())
 	overlay(c.said, opts)
 }
 
-func (c *channelMerge) result() policy.Channel { return applyChannel(c.house, c.said) }
+// result returns what the services say together. Each may be right by itself
+// and wrong with the others.
+func (c *channelMerge) result(p *problems) policy.Channel {
+	merged := applyChannel(c.house, c.said)
+	if len(p.list) == 0 {
+		p.invalid(place{source: "the services of this channel together"}, "", merged.Validate(), nil)
+	}
+	return merged
+}
 
-// walk calls visit for each scalar, and each empty message, that m sets.
+// walk calls visit for each scalar, and each choice of a oneof, that m sets.
 func walk(prefix string, m protoreflect.Message, visit func(path, value string)) {
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+	for fd, v := range set(m) {
 		path := strings.TrimPrefix(prefix+"."+string(fd.Name()), ".")
-		if fd.Message() == nil || fd.IsList() || fd.IsMap() {
+		if fd.Message() == nil {
 			visit(path, v.String())
-			return true
+			continue
 		}
 		if od := fd.ContainingOneof(); od != nil && !od.IsSynthetic() {
 			visit(strings.TrimPrefix(prefix+"."+string(od.Name()), "."), string(fd.Name()))
 		}
 		walk(path, v.Message(), visit)
-		return true
-	})
+	}
 }
 
 // applyChannel returns c with the fields that opts sets.
@@ -90,10 +97,14 @@ func applyChannel(c policy.Channel, opts *surefootv1.Service) policy.Channel {
 	return c
 }
 
-// setMillis sets d if ms is present. What does not fit a Duration is cut to a
-// year of its sign, so that no range check passes it by overflow.
+// maxMillis bounds times: a year is a mistake in the unit, not a time-out.
+const maxMillis = int64(365*24*time.Hour) / int64(time.Millisecond)
+
+// setMillis sets d if ms is present. More than maxMillis was reported when the
+// options were read; less than its negative is cut, so that it cannot overflow
+// into a time that is right.
 func setMillis(d *time.Duration, ms *int64) {
-	if ms != nil {
-		*d = time.Duration(min(max(*ms, -maxMillis), maxMillis)) * time.Millisecond
+	if ms != nil && *ms <= maxMillis {
+		*d = time.Duration(max(*ms, -maxMillis)) * time.Millisecond
 	}
 }

@@ -29,20 +29,24 @@ type Sources struct {
 // an [*Error] with every mistake in them.
 func Compile(s Sources) (*Table, error) {
 	var p problems
-	t := &Table{contracts: make(map[protoreflect.FullName]*surefootv1.Contract)}
+	t := &Table{
+		contracts: make(map[protoreflect.FullName]*surefootv1.Contract),
+		learnt:    make(map[protoreflect.FullName]bool),
+	}
 
 	t.house = newHouse(s.House, &p)
+	t.unknown = *t.house.methods(policy.Unsafe)
 
 	services := slices.Clone(s.Services)
 	for _, c := range s.Contracts {
 		name := protoreflect.FullName(c.GetServiceName())
 		if !name.IsValid() {
-			p.add(place{source: "contract given in Go"}, "service_name",
+			p.add(place{source: givenInGo}, "service_name",
 				fmt.Sprintf("is %q: set the full name of the service, such as \"etcdserverpb.KV\"", c.GetServiceName()))
 			continue
 		}
 		if t.contracts[name] != nil {
-			p.add(place{source: "contract given in Go", service: string(name)}, "service_name",
+			p.add(place{source: givenInGo, service: string(name)}, "service_name",
 				"is given twice: merge the two contracts into one")
 			continue
 		}
@@ -68,20 +72,19 @@ func Compile(s Sources) (*Table, error) {
 
 	methods := make(map[string]*Methods)
 	merge := newChannelMerge(t.house.channel)
-	seen := make(map[protoreflect.FullName]bool)
 	for _, sd := range services {
-		if seen[sd.FullName()] {
+		if t.learnt[sd.FullName()] {
 			continue
 		}
-		seen[sd.FullName()] = true
-		opts := t.compileService(sd, methods, &p)
-		merge.add(sd.FullName(), sourceOf(sd), opts, &p)
+		t.learnt[sd.FullName()] = true
+		at, opts := t.compileService(sd, methods, &p)
+		merge.add(at, opts, &p)
 	}
 	for _, name := range undescribed {
-		opts := t.compileUndescribed(t.contracts[name], methods, &p)
-		merge.add(name, "contract given in Go", opts, &p)
+		at, opts := t.compileUndescribed(t.contracts[name], methods, &p)
+		merge.add(at, opts, &p)
 	}
-	t.Channel = merge.result()
+	t.Channel = merge.result(&p)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -89,28 +92,35 @@ func Compile(s Sources) (*Table, error) {
 	return t, nil
 }
 
+// givenInGo is the source of a contract that is not in a .proto.
+const givenInGo = "contract given in Go"
+
 // compileService adds the methods of sd to methods and returns the options of
-// the service, those given in Go merged in.
-func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[string]*Methods, p *problems) *surefootv1.Service {
-	at := place{source: sourceOf(sd), service: string(sd.FullName())}
-	opts := serviceOptions(sd, at, p)
-	given := t.contracts[sd.FullName()]
+// the service, those given in Go merged in, with where they come from.
+func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[string]*Methods, p *problems) (place, *surefootv1.Service) {
+	in := place{source: sourceOf(sd), service: string(sd.FullName())} // the .proto
+	over := in                                                        // what is given in Go for it
+	over.source = givenInGo + " over " + in.source
+	at, opts, given := in, serviceOptions(sd, in, p), t.contracts[sd.FullName()]
 	if given != nil {
-		at.source = "contract given in Go"
-		p.unknown(at, "", given)
-		overlay(opts, given.GetService())
+		p.given(over, given)
 		for _, name := range slices.Sorted(maps.Keys(given.GetMethods())) {
 			if sd.Methods().ByName(protoreflect.Name(name)) == nil {
-				p.add(at, "methods", fmt.Sprintf("names %q, which the service does not have: it has %s", name, methodNames(sd)))
+				p.add(over, "methods", fmt.Sprintf("names %q, which the service does not have: use the bare name of one of its methods: %s", name, methodNames(sd)))
 			}
 		}
+	}
+	if given.GetService() != nil {
+		overlay(opts, given.GetService())
+		at = over
 	}
 	base := t.house.inherit(at, opts.GetDefaults(), p)
 	for i := range sd.Methods().Len() {
 		md := sd.Methods().Get(i)
-		at := at.method(string(md.Name()))
+		at := in.method(string(md.Name()))
 		mo, safety := methodOptions(md, at, p)
 		if g := given.GetMethods()[string(md.Name())]; g != nil {
+			at.source = over.source
 			overlay(mo, g.GetMethod())
 			if g.IdempotencyLevel != nil {
 				safety = safetyOf(int32(g.GetIdempotencyLevel()))
@@ -120,16 +130,20 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 		m := base.method(at, mo, safety, streaming, p)
 		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
 	}
-	return opts
+	return at, opts
 }
 
 // compileUndescribed compiles a contract for a service whose descriptor is not
 // linked into the program, so that nobody knows which methods stream.
-func (t *Table) compileUndescribed(c *surefootv1.Contract, methods map[string]*Methods, p *problems) *surefootv1.Service {
-	at := place{source: "contract given in Go", service: c.GetServiceName()}
-	p.unknown(at, "", c)
+func (t *Table) compileUndescribed(c *surefootv1.Contract, methods map[string]*Methods, p *problems) (place, *surefootv1.Service) {
+	at := place{source: givenInGo, service: c.GetServiceName()}
+	p.given(at, c)
 	base := t.house.inherit(at, c.GetService().GetDefaults(), p)
 	for _, name := range slices.Sorted(maps.Keys(c.GetMethods())) {
+		if !protoreflect.Name(name).IsValid() {
+			p.add(at, "methods", fmt.Sprintf("names %q, which cannot be a method: use its bare name, such as \"Range\"", name))
+			continue
+		}
 		at, mc := at.method(name), c.GetMethods()[name]
 		safety := safetyOf(int32(mc.GetIdempotencyLevel()))
 		methods[fullMethod(protoreflect.FullName(c.GetServiceName()), protoreflect.Name(name))] = &Methods{
@@ -138,7 +152,7 @@ func (t *Table) compileUndescribed(c *surefootv1.Contract, methods map[string]*M
 			Stream: base.method(at, mc.GetMethod(), safety, true, &problems{}),
 		}
 	}
-	return c.GetService()
+	return at, c.GetService()
 }
 
 // serviceOptions returns a copy of the options of sd; never nil.
@@ -148,7 +162,7 @@ func serviceOptions(sd protoreflect.ServiceDescriptor, at place, p *problems) *s
 	if out == nil {
 		out = &surefootv1.Service{}
 	}
-	p.unknown(at, "", out)
+	p.unusable(at, "", out)
 	return out
 }
 
@@ -158,7 +172,7 @@ func methodOptions(md protoreflect.MethodDescriptor, at place, p *problems) (*su
 	if out == nil {
 		out = &surefootv1.Method{}
 	}
-	p.unknown(at, "", out)
+	p.unusable(at, "", out)
 	return out, safetyOf(int32(opts.GetIdempotencyLevel()))
 }
 

@@ -3,7 +3,7 @@ package contract
 import (
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"google.golang.org/grpc/codes"
 
@@ -29,12 +29,21 @@ func newHouse(opts *surefootv1.Service, p *problems) house {
 	h.unary, h.stream, h.channel = policy.House()
 	at := place{source: "house defaults given in Go"}
 	if opts != nil {
-		p.unknown(at, "", opts)
+		p.unusable(at, "", opts)
 	}
 	h.inherited = h.inherit(at, opts.GetDefaults(), p)
 	h.channel = applyChannel(h.channel, opts)
-	p.invalid(at, "", h.channel.Validate())
+	p.invalid(at, "", h.channel.Validate(), nil)
 	return h
+}
+
+// methods returns the house defaults of a method of this safety.
+func (h house) methods(s policy.Safety) *Methods {
+	var p problems
+	return &Methods{
+		Unary:  h.method(place{}, nil, s, false, &p),
+		Stream: h.method(place{}, nil, s, true, &p),
+	}
 }
 
 // inherit returns what the methods of a service with these defaults inherit.
@@ -42,15 +51,14 @@ func newHouse(opts *surefootv1.Service, p *problems) house {
 // stream's length is not the service's to bound.
 func (h inherited) inherit(at place, defaults *surefootv1.Method, p *problems) inherited {
 	const prefix = "defaults."
-	h.unary = applyTimes(at, prefix, h.unary, defaults, p)
+	above := h.unary.Validate()
+	h.unary = applyTimes(h.unary, defaults)
 	h.unary.Retry = applyRetry(h.unary.Retry, defaults.GetRetry())
 	h.stream.Retry = applyRetry(h.stream.Retry, defaults.GetRetry())
 	if set := codeSet(at, prefix, defaults.GetRetry(), p); set != 0 {
 		h.codes = set
 	}
-	if defaults != nil {
-		p.invalid(at, prefix, h.unary.Validate())
-	}
+	p.invalid(at, prefix, h.unary.Validate(), above)
 	return h
 }
 
@@ -67,10 +75,10 @@ func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety,
 			p.add(at, "retry.codes", "is not implemented for streaming methods: remove it; a stream is reopened only when it provably never reached a handler")
 		}
 		if mo != nil && mo.DeadlineMs != nil {
-			m.Deadline = millis(at, "deadline_ms", mo.GetDeadlineMs(), p)
+			setMillis(&m.Deadline, mo.DeadlineMs)
 		}
 	} else {
-		m = applyTimes(at, "", h.unary, mo, p)
+		m = applyTimes(h.unary, mo)
 		switch {
 		case codes != 0:
 			m.Retry.Codes = codes
@@ -80,26 +88,24 @@ func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety,
 	}
 	m.Safety = safety
 	m.Retry = applyRetry(m.Retry, mo.GetRetry())
-	p.invalid(at, "", m.Validate())
+	p.invalid(at, "", m.Validate(), h.unary.Validate())
 	return m
 }
 
 // applyTimes sets the times that mo sets. A deadline below an attempt timeout
 // that was inherited switches that timeout off; below one that the same
 // options set it is a mistake, which Validate reports.
-func applyTimes(at place, prefix string, m policy.Method, mo *surefootv1.Method, p *problems) policy.Method {
+func applyTimes(m policy.Method, mo *surefootv1.Method) policy.Method {
 	if mo == nil {
 		return m
 	}
 	if mo.DeadlineMs != nil {
-		m.Deadline = millis(at, prefix+"deadline_ms", mo.GetDeadlineMs(), p)
+		setMillis(&m.Deadline, mo.DeadlineMs)
 		if m.Deadline > 0 && m.AttemptTimeout > m.Deadline {
 			m.AttemptTimeout = 0
 		}
 	}
-	if mo.AttemptTimeoutMs != nil {
-		m.AttemptTimeout = millis(at, prefix+"attempt_timeout_ms", mo.GetAttemptTimeoutMs(), p)
-	}
+	setMillis(&m.AttemptTimeout, mo.AttemptTimeoutMs)
 	return m
 }
 
@@ -111,17 +117,14 @@ func applyRetry(r policy.Retry, ro *surefootv1.Retry) policy.Retry {
 		r.MaxAttempts = int(ro.GetMaxAttempts())
 	}
 	if b := ro.GetBackoff(); b != nil {
-		if b.BaseMs != nil {
-			r.Backoff.Base = time.Duration(b.GetBaseMs()) * time.Millisecond
-			if b.MaxMs == nil {
-				r.Backoff.Max = max(r.Backoff.Max, r.Backoff.Base)
-			}
-		}
-		if b.MaxMs != nil {
-			r.Backoff.Max = time.Duration(b.GetMaxMs()) * time.Millisecond
-			if b.BaseMs == nil {
-				r.Backoff.Base = min(r.Backoff.Base, r.Backoff.Max)
-			}
+		// One that is set moves the other one, if that is inherited.
+		setMillis(&r.Backoff.Base, b.BaseMs)
+		setMillis(&r.Backoff.Max, b.MaxMs)
+		switch {
+		case b.MaxMs == nil:
+			r.Backoff.Max = max(r.Backoff.Max, r.Backoff.Base)
+		case b.BaseMs == nil && r.Backoff.Max >= 0:
+			r.Backoff.Base = min(r.Backoff.Base, r.Backoff.Max)
 		}
 	}
 	return r
@@ -140,27 +143,29 @@ func codeSet(at place, prefix string, ro *surefootv1.Retry, p *problems) policy.
 	return set
 }
 
-// maxMillis bounds times: a year is a mistake in the unit, not a time-out.
-const maxMillis = int64(365*24*time.Hour) / int64(time.Millisecond)
-
-func millis(at place, field string, ms int64, p *problems) time.Duration {
-	if ms > maxMillis {
-		p.add(at, field, fmt.Sprintf("is %d, more than a year: the unit is milliseconds", ms))
-		return 0
-	}
-	return time.Duration(max(ms, -maxMillis)) * time.Millisecond
-}
-
-// invalid adds what Validate reported.
-func (p *problems) invalid(at place, prefix string, err error) {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return
-	}
-	for _, e := range joined.Unwrap() {
-		var inv *policy.Invalid
-		if errors.As(e, &inv) {
+// invalid adds what Validate reported, but for what it reported of the values
+// that were inherited: that was told where it was written.
+func (p *problems) invalid(at place, prefix string, err, inherited error) {
+	told := invalids(inherited)
+	for _, inv := range invalids(err) {
+		if !slices.Contains(told, inv) {
 			p.add(at, prefix+inv.Field, inv.Problem)
 		}
 	}
+}
+
+// invalids returns what err, of a Validate, joins.
+func invalids(err error) []policy.Invalid {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	var list []policy.Invalid
+	for _, e := range joined.Unwrap() {
+		var inv *policy.Invalid
+		if errors.As(e, &inv) {
+			list = append(list, *inv)
+		}
+	}
+	return list
 }

@@ -2,11 +2,16 @@ package contract
 
 import (
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 )
 
 // A Problem is one mistake in a contract.
@@ -87,11 +92,57 @@ func (p *problems) err() error {
 	return &Error{Problems: p.list}
 }
 
-// unknown reports the fields of m, and of the messages in it, that this
-// version does not know. What was written and is not obeyed must not pass in
-// silence.
-func (p *problems) unknown(at place, prefix string, m proto.Message) {
+// given reports what is unusable in a contract given in Go, each where it is.
+func (p *problems) given(at place, c *surefootv1.Contract) {
+	p.unknown(at, "", c.ProtoReflect())
+	if s := c.GetService(); s != nil {
+		p.unusable(at, "", s)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.GetMethods())) {
+		at, m := at.method(name), c.GetMethods()[name]
+		p.unknown(at, "", m.ProtoReflect())
+		if mo := m.GetMethod(); mo != nil {
+			p.unusable(at, "", mo)
+		}
+		if _, known := surefootv1.IdempotencyLevel_name[int32(m.GetIdempotencyLevel())]; !known {
+			p.add(at, "idempotency_level", fmt.Sprintf("is %d, which this version does not know: "+
+				"use IDEMPOTENT or NO_SIDE_EFFECTS, or remove it", m.GetIdempotencyLevel()))
+		}
+	}
+}
+
+// unusable reports the fields of m, and of the messages in it, that this
+// version does not know, and the times that cannot be meant. What was written
+// and is not obeyed must not pass in silence.
+func (p *problems) unusable(at place, prefix string, m proto.Message) {
 	r := m.ProtoReflect()
+	p.unknown(at, prefix, r)
+	for fd, v := range set(r) {
+		field := prefix + string(fd.Name())
+		switch {
+		case fd.Message() != nil:
+			p.unusable(at, field+".", v.Message().Interface())
+		case strings.HasSuffix(field, "_ms") && v.Int() > maxMillis:
+			p.add(at, field, fmt.Sprintf("is %d, more than a year: the unit is milliseconds", v.Int()))
+		}
+	}
+}
+
+// set returns the fields that r sets, in the order of their declaration, so
+// that the same mistakes always make the same message.
+func set(r protoreflect.Message) iter.Seq2[protoreflect.FieldDescriptor, protoreflect.Value] {
+	return func(yield func(protoreflect.FieldDescriptor, protoreflect.Value) bool) {
+		fields := r.Descriptor().Fields()
+		for i := range fields.Len() {
+			if fd := fields.Get(i); r.Has(fd) && !yield(fd, r.Get(fd)) {
+				return
+			}
+		}
+	}
+}
+
+// unknown reports the fields of m itself that this version does not know.
+func (p *problems) unknown(at place, prefix string, r protoreflect.Message) {
 	for b := r.GetUnknown(); len(b) > 0; {
 		num, _, n := protowire.ConsumeField(b)
 		if n < 0 {
@@ -101,19 +152,4 @@ func (p *problems) unknown(at place, prefix string, m proto.Message) {
 			"of %s is not implemented by this version: update surefoot, or remove the field", r.Descriptor().FullName()))
 		b = b[n:]
 	}
-	r.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		path := prefix + string(fd.Name()) + "."
-		switch {
-		case fd.IsMap():
-			if fd.MapValue().Message() != nil {
-				v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
-					p.unknown(at, path+k.String()+".", v.Message().Interface())
-					return true
-				})
-			}
-		case fd.Message() != nil && !fd.IsList():
-			p.unknown(at, path, v.Message().Interface())
-		}
-		return true
-	})
 }

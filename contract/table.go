@@ -26,6 +26,7 @@ type Table struct {
 	Channel policy.Channel
 
 	house     house
+	unknown   Methods // of a method that nobody knows
 	contracts map[protoreflect.FullName]*surefootv1.Contract
 
 	// methods is replaced, never changed, when a method of a service that was
@@ -33,6 +34,8 @@ type Table struct {
 	// replacements; readers do not take it.
 	methods atomic.Pointer[map[string]*Methods]
 	mu      sync.Mutex
+	// learnt are the services whose methods are in the table. Guarded by mu.
+	learnt map[protoreflect.FullName]bool
 }
 
 // Lookup returns the policy of the method with this full name,
@@ -53,7 +56,7 @@ func (t *Table) Lookup(full string) (m *Methods, err error) {
 			}
 		}
 	}
-	return &Methods{Unary: t.house.unary, Stream: t.house.stream}, nil
+	return &t.unknown, nil
 }
 
 // learn adds the methods of sd to the table. The number of services that are
@@ -61,32 +64,24 @@ func (t *Table) Lookup(full string) (m *Methods, err error) {
 func (t *Table) learn(sd protoreflect.ServiceDescriptor, full string) (*Methods, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	next := maps.Clone(*t.methods.Load())
-	if m := next[full]; m != nil {
-		return m, nil
-	}
-	var p problems
-	learnt := make(map[string]*Methods)
-	t.compileService(sd, learnt, &p)
-	err := p.err()
-	if err != nil {
-		for name, m := range learnt {
-			learnt[name] = &Methods{
-				Unary:  safeDefaults(t.house.unary, m.Unary.Safety),
-				Stream: safeDefaults(t.house.stream, m.Stream.Safety),
+	var err error
+	if !t.learnt[sd.FullName()] {
+		t.learnt[sd.FullName()] = true
+		var p problems
+		learnt := make(map[string]*Methods)
+		t.compileService(sd, learnt, &p)
+		err = p.err()
+		if err != nil {
+			for name, m := range learnt {
+				learnt[name] = t.house.methods(m.Unary.Safety)
 			}
 		}
+		next := maps.Clone(*t.methods.Load())
+		maps.Copy(next, learnt)
+		t.methods.Store(&next)
 	}
-	maps.Copy(next, learnt)
-	m := next[full]
-	if m == nil { // the service does not have this method: the server will say so
-		return &Methods{Unary: t.house.unary, Stream: t.house.stream}, err
+	if m := (*t.methods.Load())[full]; m != nil {
+		return m, err
 	}
-	t.methods.Store(&next)
-	return m, err
-}
-
-func safeDefaults(m policy.Method, s policy.Safety) policy.Method {
-	m.Safety = s
-	return m
+	return &t.unknown, err // the server will say that it has no such method
 }
