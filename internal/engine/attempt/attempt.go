@@ -92,10 +92,11 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		return Step{Why: "no other endpoint left"}
 	}
 	var wait time.Duration
+	why := "backoff"
 	switch {
 	case pb.Given:
 		// The server says when; the series of backoffs starts over (gRFC A6).
-		wait, c.backoffs = pb.After, 0
+		wait, c.backoffs, why = pb.After, 0, "pushback"
 	case v.SameEndpoint() || !fresh || c.backoffs > 0 || c.made > 1:
 		// The first repeat on another endpoint goes at once: what failed there
 		// says nothing about this one. Later ones wait, or a service that is
@@ -112,7 +113,7 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		if !c.budget.CanPay(now) {
 			return Step{Why: "retry budget exhausted"}
 		}
-		return Step{Action: Wait, Wait: wait, Why: "backoff"}
+		return Step{Action: Wait, Wait: wait, Why: why}
 	}
 	return c.Resume(now)
 }

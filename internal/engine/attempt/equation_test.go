@@ -1,0 +1,190 @@
+package attempt
+
+import (
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// A ledger is a budget that remembers everything: what each driver was told to
+// do, by the tenth of a window in which it happened.
+type ledger struct {
+	policy policy.Budget
+	now    time.Duration
+	events []entry
+}
+
+type entry struct {
+	what  event
+	tenth int64
+}
+
+func (l *ledger) tenth() int64 { return int64(l.now / (l.policy.Window / 10)) }
+
+func (l *ledger) add(what event) { l.events = append(l.events, entry{what, l.tenth()}) }
+
+// within returns how many of these events are in the window that ends now.
+func (l *ledger) within(what event) (n int64) {
+	for _, e := range l.events {
+		if e.what == what && l.tenth()-e.tenth < 10 {
+			n++
+		}
+	}
+	return n
+}
+
+// affords says in fractions what a Budget says in integers.
+func (l *ledger) affords() bool {
+	made, repeats, broken := l.within(calls), l.within(extra), l.within(failed)
+	limit := new(big.Rat).Mul(big.NewRat(int64(l.policy.RatioPercent), 100), big.NewRat(made, 1))
+	mostlyFails := broken >= 5 && big.NewRat(broken, 1).Cmp(big.NewRat(made+repeats, 2)) > 0
+	if !mostlyFails {
+		seconds := big.NewRat(int64(l.policy.Window), int64(time.Second))
+		limit.Add(limit, seconds.Mul(seconds, big.NewRat(int64(l.policy.MinPerSecond), 1)))
+	}
+	return big.NewRat(repeats+1, 1).Cmp(limit) <= 0
+}
+
+// A driven is a call with what its driver did.
+type driven struct {
+	call  Call
+	state Action // of the last step
+	began bool
+	made  int
+}
+
+// FuzzPaidIsMade interleaves many calls that share one budget. After each step
+// the attempts that were paid are those that were made, each by each, and the
+// budget is the ledger's. Three bytes are a step: which call it is of, how its
+// attempt ended, and how much time passes.
+func FuzzPaidIsMade(f *testing.F) {
+	f.Add(uint8(20), uint8(1), uint8(10), uint8(3), []byte{0, 0, 0, 1, 0, 0, 0, 7, 1, 1, 7, 3, 0, 0, 9, 1, 0, 255})
+	f.Add(uint8(100), uint8(0), uint8(1), uint8(9), []byte{2, 5, 0, 2, 0x85, 0, 2, 0x85, 0, 2, 0x85, 50, 2, 0x86, 0})
+	f.Add(uint8(10), uint8(3), uint8(2), uint8(4), []byte("a long text makes many calls, and each of its letters is a step of one of them"))
+	f.Fuzz(func(t *testing.T, ratio, perSecond, window, attempts uint8, steps []byte) {
+		b := policy.Budget{
+			RatioPercent: int(ratio % 101),
+			MinPerSecond: int(perSecond % 8),
+			Window:       time.Duration(window%10+1) * time.Second,
+		}
+		m := [2]policy.Method{{
+			Safety:         policy.Idempotent,
+			AttemptTimeout: 100 * time.Millisecond,
+			Retry:          policy.Retry{MaxAttempts: int(attempts % 11), Backoff: policy.Backoff{Base: 25 * time.Millisecond, Max: time.Second}},
+		}}
+		m[1] = m[0]
+		m[1].Safety = policy.Unsafe
+		l := &ledger{policy: b}
+		budget := NewBudget(b, start)
+		var running [8]driven
+		var started, begun int64
+		for ; len(steps) >= 3; steps = steps[3:] {
+			d := &running[steps[0]%8]
+			how, r := steps[1], uint64(steps[1])<<56
+			l.now += time.Duration(steps[2]) * time.Duration(steps[2]) * time.Millisecond / 4
+			now := at(l.now)
+
+			first := !d.began || d.state == Done
+			could := l.affords()
+			var step Step
+			switch {
+			case first:
+				deadline := now.Add(3 * time.Second)
+				if how&1 != 0 {
+					deadline = time.Time{}
+				}
+				*d = driven{call: New(&m[how>>1&1], budget, deadline), began: true}
+				step = d.call.Begin(now)
+				l.add(calls)
+				begun++
+			case d.state == Wait && how == 0: // the caller gave up meanwhile
+				d.state = Done
+				continue
+			case d.state == Wait:
+				step = d.call.Resume(now)
+			default:
+				v := outcome.Success + outcome.Verdict(how%uint8(outcome.Answer))
+				var pb outcome.Pushback
+				if how > 200 {
+					pb = outcome.Pushback{Given: true, Stop: how > 240, After: time.Duration(how-201) * 10 * time.Millisecond}
+				}
+				if v.Failure() {
+					l.add(failed)
+				}
+				could = l.affords()
+				if how == 100 {
+					step = d.call.End(now, v)
+				} else {
+					step = d.call.Finish(now, v, pb, how&0x40 != 0, r)
+				}
+			}
+			if step.Action == Start {
+				d.made++
+				started++
+				if !first {
+					l.add(extra)
+				}
+			}
+			d.state = step.Action
+
+			if !first && step.Action != Done && !could {
+				t.Fatalf("%v at %v, with no budget", step, l.now)
+			}
+			if step.Why == "retry budget exhausted" && could {
+				t.Fatalf("%v at %v, with budget", step, l.now)
+			}
+			if d.call.Made() != d.made {
+				t.Fatalf("the call counts %d attempts, its driver made %d", d.call.Made(), d.made)
+			}
+			for what, name := range map[event]string{calls: "calls", extra: "paid = made", failed: "failed"} {
+				if got, want := int64(budget.counts.Sum(now, what)), l.within(what); got != want {
+					t.Fatalf("%s at %v: the budget has %d, the drivers %d", name, l.now, got, want)
+				}
+			}
+			if got := budget.CanPay(now); got != l.affords() {
+				t.Fatalf("can pay at %v: %v, in the ledger %v", l.now, got, l.affords())
+			}
+		}
+		var paid int64
+		for _, e := range l.events {
+			if e.what == extra {
+				paid++
+			}
+		}
+		if paid != started-begun {
+			t.Fatalf("%d paid, %d started for %d calls", paid, started, begun)
+		}
+	})
+}
+
+// An attempt that is given a timeout is one that may be followed by another.
+func TestOnlyAnAttemptThatMayBeRepeatedHasATimeout(t *testing.T) {
+	for _, safety := range []policy.Safety{policy.Unsafe, policy.Idempotent, policy.ReadOnly} {
+		for attempts := range 5 {
+			m := policy.Method{Safety: safety, AttemptTimeout: time.Second, Retry: policy.Retry{MaxAttempts: attempts}}
+			b := NewBudget(policy.Budget{RatioPercent: 10_000, Window: time.Second}, start)
+			c := New(&m, b, time.Time{})
+			for step := c.Begin(start); step.Action == Start; {
+				timeout := step.Timeout > 0
+				step = c.Finish(start, outcome.Timeout, outcome.Pushback{}, true, 0)
+				if again := step.Action == Start; timeout != again {
+					t.Errorf("%v, attempt %d of %d: has a timeout %v, is repeated %v", safety, c.Made(), attempts, timeout, again)
+				}
+			}
+			if want := map[bool]int{true: max(attempts, 1), false: 1}[safety.Repeatable()]; c.Made() != want {
+				t.Errorf("%v: %d attempts of %d", safety, c.Made(), attempts)
+			}
+		}
+	}
+}
+
+func TestACallKnowsItsDeadline(t *testing.T) {
+	deadline := at(time.Second)
+	c := New(&policy.Method{}, NewBudget(policy.Budget{}, start), deadline)
+	if !c.Deadline().Equal(deadline) {
+		t.Errorf("%v, want %v", c.Deadline(), deadline)
+	}
+}

@@ -1,0 +1,238 @@
+package attempt
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+var update = flag.Bool("update", false, "rewrite the steps in testdata/*.trace")
+
+// TestTraces replays testdata/*.trace. A trace begins with the policies, in
+// which only attempts need be given, then has one event on a line, at a time
+// since the start:
+//
+//	call safety=idempotent attempts=3 backoff=25ms max=1s timeout=250ms deadline=1s budget=20%+1/s
+//	0s begin
+//	10ms finish lost fresh [r=0.5] [pushback=100ms] [stop]
+//	35ms resume
+//	250ms give-up?
+//	500ms end fault
+//	600ms others calls=20 extra=1 failed=10
+//
+// deadline is the time at which the call's deadline passes. fresh says that an
+// endpoint is left that was not tried; r is the dice for the backoff, 1 unless
+// given. others is what the other calls of the channel do. What follows the
+// arrow is rewritten by -update.
+func TestTraces(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.trace")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no traces: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".trace"), func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := replay(t, string(b))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want := strings.Split(string(b), "\n")
+			for i, line := range strings.Split(got, "\n") {
+				if i >= len(want) || want[i] != line {
+					t.Fatalf("%s:%d: got %q\nrun with -update if that is right", file, i+1, line)
+				}
+			}
+		})
+	}
+}
+
+func replay(t *testing.T, trace string) string {
+	t.Helper()
+	var (
+		start  = time.Unix(0, 0)
+		policy policy.Method
+		call   Call
+		budget *Budget
+		out    strings.Builder
+	)
+	for i, line := range strings.Split(strings.TrimRight(trace, "\n"), "\n") {
+		line, _, _ = strings.Cut(line, " -> ")
+		out.WriteString(line)
+		fields := strings.Fields(line)
+		if len(fields) == 0 || strings.HasPrefix(line, "#") {
+			out.WriteByte('\n')
+			continue
+		}
+		bad := func(err error) { t.Fatalf("line %d: %q: %v", i+1, line, err) }
+		if fields[0] == "call" {
+			p, b, deadline, err := readPolicy(fields[1:], start)
+			if err != nil {
+				bad(err)
+			}
+			policy, budget = p, NewBudget(b, start)
+			call = New(&policy, budget, deadline)
+			out.WriteByte('\n')
+			continue
+		}
+		at, err := time.ParseDuration(fields[0])
+		if err != nil || len(fields) < 2 || budget == nil {
+			bad(fmt.Errorf("want a time and an event after the call: %w", err))
+		}
+		answer, err := play(&call, budget, start.Add(at), fields[1], fields[2:])
+		if err != nil {
+			bad(err)
+		}
+		if answer != "" {
+			out.WriteString(" -> " + answer)
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
+}
+
+func play(call *Call, budget *Budget, now time.Time, event string, args []string) (string, error) {
+	switch event {
+	case "begin":
+		return call.Begin(now).String(), nil
+	case "resume":
+		return call.Resume(now).String(), nil
+	case "give-up?":
+		return map[bool]string{true: "yes", false: "no"}[call.MayGiveUp(now)], nil
+	case "others":
+		for _, arg := range args {
+			name, value, _ := strings.Cut(arg, "=")
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				return "", err
+			}
+			for range n {
+				switch name {
+				case "calls":
+					budget.Call(now)
+				case "failed":
+					budget.Failed(now)
+				case "extra":
+					if !budget.Pay(now) {
+						return "", errors.New("the others have no budget")
+					}
+				default:
+					return "", errors.New("unknown " + name)
+				}
+			}
+		}
+		return "", nil
+	case "finish", "end":
+		var pb outcome.Pushback
+		fresh, r := false, uint64(math.MaxUint64)
+		v, err := readVerdict(args)
+		if err != nil {
+			return "", err
+		}
+		for _, arg := range args[1:] {
+			name, value, _ := strings.Cut(arg, "=")
+			switch name {
+			case "fresh":
+				fresh = true
+			case "stop":
+				pb.Given, pb.Stop = true, true
+			case "pushback":
+				pb.Given = true
+				if pb.After, err = time.ParseDuration(value); err != nil {
+					return "", err
+				}
+			case "r":
+				x, err := strconv.ParseFloat(value, 64)
+				if err != nil || x < 0 || x >= 1 {
+					return "", fmt.Errorf("r must be in [0, 1): %w", err)
+				}
+				r = uint64(x * (1 << 63) * 2)
+			default:
+				return "", errors.New("unknown " + name)
+			}
+		}
+		if event == "end" {
+			return call.End(now, v).String(), nil
+		}
+		return call.Finish(now, v, pb, fresh, r).String(), nil
+	default:
+		return "", errors.New("unknown event")
+	}
+}
+
+// String returns the step as traces write it.
+func (s Step) String() string {
+	switch {
+	case s.Action == Wait:
+		return fmt.Sprintf("wait %v (%s)", s.Wait, s.Why)
+	case s.Action == Start && s.Timeout > 0:
+		return fmt.Sprintf("start for %v (%s)", s.Timeout, s.Why)
+	case s.Action == Start:
+		return fmt.Sprintf("start (%s)", s.Why)
+	default:
+		return fmt.Sprintf("done (%s)", s.Why)
+	}
+}
+
+func readVerdict(args []string) (outcome.Verdict, error) {
+	for v := outcome.Success; v <= outcome.Answer && len(args) > 0; v++ {
+		if v.String() == args[0] {
+			return v, nil
+		}
+	}
+	return 0, errors.New("want a verdict")
+}
+
+func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Budget, deadline time.Time, err error) {
+	b = policy.Budget{RatioPercent: 10_000, Window: 10 * time.Second}
+	for _, f := range fields {
+		name, value, _ := strings.Cut(f, "=")
+		var d time.Duration
+		switch name {
+		case "backoff", "max", "timeout", "deadline":
+			if d, err = time.ParseDuration(value); err != nil {
+				return m, b, deadline, err
+			}
+		}
+		switch name {
+		case "safety":
+			m.Safety = map[string]policy.Safety{"idempotent": policy.Idempotent, "read-only": policy.ReadOnly}[value]
+			if m.Safety.String() != value {
+				err = errors.New("unknown safety")
+			}
+		case "attempts":
+			m.Retry.MaxAttempts, err = strconv.Atoi(value)
+		case "backoff":
+			m.Retry.Backoff.Base = d
+		case "max":
+			m.Retry.Backoff.Max = d
+		case "timeout":
+			m.AttemptTimeout = d
+		case "deadline":
+			deadline = start.Add(d)
+		case "budget":
+			_, err = fmt.Sscanf(value, "%d%%+%d/s", &b.RatioPercent, &b.MinPerSecond)
+		default:
+			err = errors.New("unknown " + name)
+		}
+		if err != nil {
+			return m, b, deadline, err
+		}
+	}
+	return m, b, deadline, nil
+}
