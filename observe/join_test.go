@@ -1,0 +1,111 @@
+package observe_test
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/surefoot-rpc/surefoot/observe"
+)
+
+// hooked returns an Observer in which every hook that want names calls heard
+// with its name, and with the arguments that it was given.
+func hooked(want func(hook string) bool, heard func(hook string, args []reflect.Value)) observe.Observer {
+	var o observe.Observer
+	v := reflect.ValueOf(&o).Elem()
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		if want(name) {
+			v.Field(i).Set(reflect.MakeFunc(v.Field(i).Type(), func(args []reflect.Value) []reflect.Value {
+				heard(name, args)
+				return nil
+			}))
+		}
+	}
+	return o
+}
+
+func every(string) bool { return true }
+
+// call calls each hook of o that is there.
+func call(o observe.Observer) {
+	v := reflect.ValueOf(o)
+	for i := range v.NumField() {
+		if v.Field(i).IsNil() {
+			continue
+		}
+		var args []reflect.Value
+		for j := range v.Field(i).Type().NumIn() {
+			args = append(args, reflect.Zero(v.Field(i).Type().In(j)))
+		}
+		v.Field(i).Call(args)
+	}
+}
+
+func hooks() []string {
+	var names []string
+	t := reflect.TypeFor[observe.Observer]()
+	for i := range t.NumField() {
+		names = append(names, t.Field(i).Name)
+	}
+	return names
+}
+
+func TestJoinCallsEveryHookOfEachInOrder(t *testing.T) {
+	for n := range 4 {
+		var heard, want []string
+		var observers []observe.Observer
+		for i := range n {
+			observers = append(observers, hooked(every, func(hook string, _ []reflect.Value) {
+				heard = append(heard, hook+string(rune('a'+i)))
+			}))
+		}
+		for _, hook := range hooks() {
+			for i := range n {
+				want = append(want, hook+string(rune('a'+i)))
+			}
+		}
+		call(observe.Join(observers...))
+		if !slices.Equal(heard, want) {
+			t.Errorf("%d observers: heard %q, want %q", n, heard, want)
+		}
+	}
+}
+
+func TestAHookThatNobodyHasIsNil(t *testing.T) {
+	for _, hook := range hooks() {
+		var heard []string
+		only := hooked(func(name string) bool { return name == hook },
+			func(hook string, _ []reflect.Value) { heard = append(heard, hook) })
+		for _, o := range []observe.Observer{
+			observe.Join(only),
+			observe.Join(observe.Observer{}, only),
+			observe.Join(only, observe.Observer{}),
+			observe.Join(observe.Observer{}, only, observe.Observer{}),
+		} {
+			heard = nil
+			call(o)
+			if !slices.Equal(heard, []string{hook}) {
+				t.Errorf("only %s: heard %q", hook, heard)
+			}
+		}
+	}
+}
+
+func TestBothHearTheSame(t *testing.T) {
+	type key struct{}
+	ctx := context.WithValue(t.Context(), key{}, "v")
+	var heard []observe.Attempt
+	one := observe.Observer{AttemptDone: func(ctx context.Context, method string, a observe.Attempt) {
+		if method != "/s/M" || ctx.Value(key{}) != "v" {
+			t.Errorf("heard of %q", method)
+		}
+		heard = append(heard, a)
+	}}
+	want := observe.Attempt{Number: 2, Endpoint: "e", Verdict: "lost"}
+	observe.Join(one, one).AttemptDone(ctx, "/s/M", want)
+	if !slices.Equal(heard, []observe.Attempt{want, want}) {
+		t.Errorf("heard %+v", heard)
+	}
+}
