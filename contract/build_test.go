@@ -1,0 +1,171 @@
+package contract_test
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/surefoot-rpc/surefoot/contract"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+)
+
+// What contracts are written in, short enough for tables.
+type (
+	svc     = surefootv1.Service
+	mth     = surefootv1.Method
+	retry   = surefootv1.Retry
+	backoff = surefootv1.Backoff
+	budget  = surefootv1.RetryBudget
+	conn    = surefootv1.Connection
+	given   = surefootv1.Contract
+	givenM  = surefootv1.MethodContract
+)
+
+var (
+	i64 = proto.Int64
+	i32 = proto.Int32
+)
+
+const (
+	unknownLevel = descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN
+	idempotent   = descriptorpb.MethodOptions_IDEMPOTENT
+	readOnly     = descriptorpb.MethodOptions_NO_SIDE_EFFECTS
+)
+
+// A spec is a .proto with one service.
+type spec struct {
+	name    string // bare; the package is shop.v1, the file shop/<name>.proto
+	options *svc
+	raw     []byte // in place of options
+	methods []rpc
+}
+
+type rpc struct {
+	name    string
+	options *mth
+	raw     []byte // in place of options
+	level   descriptorpb.MethodOptions_IdempotencyLevel
+	// What the method streams.
+	requests, replies bool
+}
+
+// file returns the descriptor of s as protoc makes it, its options as the
+// types that are generated into this program.
+func (s spec) file() *descriptorpb.FileDescriptorProto {
+	sd := &descriptorpb.ServiceDescriptorProto{Name: &s.name, Options: &descriptorpb.ServiceOptions{}}
+	if s.options != nil {
+		proto.SetExtension(sd.Options, surefootv1.E_Service, s.options)
+	}
+	setRaw(sd.Options, s.raw)
+	for _, r := range s.methods {
+		options := &descriptorpb.MethodOptions{}
+		if r.level != unknownLevel {
+			options.IdempotencyLevel = r.level.Enum()
+		}
+		if r.options != nil {
+			proto.SetExtension(options, surefootv1.E_Method, r.options)
+		}
+		setRaw(options, r.raw)
+		sd.Method = append(sd.Method, &descriptorpb.MethodDescriptorProto{
+			Name:            proto.String(r.name),
+			InputType:       proto.String(".shop.v1." + s.name + "Message"),
+			OutputType:      proto.String(".shop.v1." + s.name + "Message"),
+			Options:         options,
+			ClientStreaming: proto.Bool(r.requests),
+			ServerStreaming: proto.Bool(r.replies),
+		})
+	}
+	return &descriptorpb.FileDescriptorProto{
+		Name:        proto.String("shop/" + s.name + ".proto"),
+		Package:     proto.String("shop.v1"),
+		Syntax:      proto.String("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String(s.name + "Message")}},
+		Service:     []*descriptorpb.ServiceDescriptorProto{sd},
+	}
+}
+
+// setRaw sets the extension to these bytes, whatever they mean.
+func setRaw(options proto.Message, raw []byte) {
+	if raw == nil {
+		return
+	}
+	b := protowire.AppendTag(nil, surefootv1.E_Service.TypeDescriptor().Number(), protowire.BytesType)
+	options.ProtoReflect().SetUnknown(protowire.AppendBytes(b, raw))
+}
+
+// build returns the services of specs.
+func build(t testing.TB, specs ...spec) []protoreflect.ServiceDescriptor {
+	t.Helper()
+	var services []protoreflect.ServiceDescriptor
+	for _, s := range specs {
+		services = append(services, link(t, s.file()))
+	}
+	return services
+}
+
+func link(t testing.TB, f *descriptorpb.FileDescriptorProto) protoreflect.ServiceDescriptor {
+	t.Helper()
+	fd, err := protodesc.NewFile(f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd.Services().Get(0)
+}
+
+// reread returns f as a program has it that knows the extensions only from
+// types.
+func reread(t *testing.T, f *descriptorpb.FileDescriptorProto, types *protoregistry.Types) *descriptorpb.FileDescriptorProto {
+	t.Helper()
+	b, err := proto.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &descriptorpb.FileDescriptorProto{}
+	if err := (proto.UnmarshalOptions{Resolver: types}).Unmarshal(b, out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// dynamicTypes knows the extensions as dynamic messages.
+func dynamicTypes(t *testing.T) *protoregistry.Types {
+	t.Helper()
+	types := new(protoregistry.Types)
+	for _, x := range []protoreflect.ExtensionType{surefootv1.E_Service, surefootv1.E_Method} {
+		if err := types.RegisterExtension(dynamicpb.NewExtensionType(x.TypeDescriptor())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return types
+}
+
+// withUnknown returns m with a field of this number that nobody knows.
+func withUnknown[M proto.Message](m M, number protowire.Number) M {
+	b := protowire.AppendTag(m.ProtoReflect().GetUnknown(), number, protowire.VarintType)
+	m.ProtoReflect().SetUnknown(protowire.AppendVarint(b, 1))
+	return m
+}
+
+func compile(t testing.TB, s contract.Sources) *contract.Table {
+	t.Helper()
+	table, err := contract.Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+func lookup(t testing.TB, table *contract.Table, method string) *contract.Methods {
+	t.Helper()
+	m, err := table.Lookup(method)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
