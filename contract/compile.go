@@ -185,7 +185,7 @@ func reparse(from proto.Message, into proto.Message, at place, p *problems) prot
 		err = proto.Unmarshal(b, into)
 	}
 	if err != nil {
-		p.add(at, "options", fmt.Sprintf("cannot be read (%v): generate the code of the .proto again", err))
+		p.add(at, "options", "are not what surefoot/v1/options.proto declares: generate the code of the .proto again")
 		proto.Reset(into)
 	}
 	return into

@@ -123,7 +123,7 @@ func (p *problems) unusable(at place, prefix string, m proto.Message) {
 		case fd.Message() != nil:
 			p.unusable(at, field+".", v.Message().Interface())
 		case strings.HasSuffix(field, "_ms") && v.Int() > maxMillis:
-			p.add(at, field, fmt.Sprintf("is %d, more than a year: the unit is milliseconds", v.Int()))
+			p.add(at, field, fmt.Sprintf("is %d, more than a year: give it in milliseconds", v.Int()))
 		}
 	}
 }

@@ -1,0 +1,216 @@
+package contract_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/surefoot-rpc/surefoot/contract"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// The places where a value may be written, the weaker before the stronger.
+const (
+	inHouse = iota
+	inService
+	inServiceInGo
+	inMethod
+	inMethodInGo
+	places
+)
+
+// everyChoice calls visit with every set of places, and the strongest of them,
+// or -1.
+func everyChoice(visit func(chosen [places]bool, strongest int)) {
+	for bits := range 1 << places {
+		var chosen [places]bool
+		strongest := -1
+		for place := range places {
+			if chosen[place] = bits>>place&1 != 0; chosen[place] {
+				strongest = place
+			}
+		}
+		visit(chosen, strongest)
+	}
+}
+
+func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
+	unary, _, _ := policy.House()
+	listed := [places]surefootv1.Code{
+		surefootv1.Code_ABORTED, surefootv1.Code_INTERNAL, surefootv1.Code_UNKNOWN, surefootv1.Code_UNAVAILABLE, surefootv1.Code_DATA_LOSS,
+	}
+	for _, field := range []struct {
+		name string
+		set  func(m *mth, place int)
+		get  func(policy.Method) any
+		want func(place int) any
+	}{
+		{
+			"deadline_ms",
+			func(m *mth, place int) { m.DeadlineMs = i64(int64(1000 + place)) },
+			func(m policy.Method) any { return m.Deadline },
+			func(place int) any { return time.Duration(1000+place) * ms },
+		},
+		{
+			"attempt_timeout_ms",
+			func(m *mth, place int) { m.AttemptTimeoutMs = i64(int64(100 + place)) },
+			func(m policy.Method) any { return m.AttemptTimeout },
+			func(place int) any { return time.Duration(100+place) * ms },
+		},
+		{
+			"retry.max_attempts",
+			func(m *mth, place int) { m.Retry = &retry{MaxAttempts: i32(int32(4 + place))} },
+			func(m policy.Method) any { return m.Retry.MaxAttempts },
+			func(place int) any { return 4 + place },
+		},
+		{
+			"retry.codes",
+			func(m *mth, place int) { m.Retry = &retry{Codes: []surefootv1.Code{listed[place]}} },
+			func(m policy.Method) any { return m.Retry.Codes },
+			func(place int) any { return policy.Codes(codes.Code(listed[place])) },
+		},
+		{
+			"retry.backoff.base_ms",
+			func(m *mth, place int) { m.Retry = &retry{Backoff: &backoff{BaseMs: i64(int64(50 + place))}} },
+			func(m policy.Method) any { return m.Retry.Backoff.Base },
+			func(place int) any { return time.Duration(50+place) * ms },
+		},
+		{
+			"retry.backoff.max_ms",
+			func(m *mth, place int) { m.Retry = &retry{Backoff: &backoff{MaxMs: i64(int64(500 + place))}} },
+			func(m policy.Method) any { return m.Retry.Backoff.Max },
+			func(place int) any { return time.Duration(500+place) * ms },
+		},
+	} {
+		everyChoice(func(chosen [places]bool, strongest int) {
+			got := compiled(t, chosen, func(place int, _ *svc, m *mth) { field.set(m, place) })
+			want := unary
+			want.Safety = policy.Idempotent
+			if strongest >= 0 && field.get(got) != field.want(strongest) {
+				t.Errorf("%s in %v: %v, want %v", field.name, chosen, field.get(got), field.want(strongest))
+			}
+			if strongest < 0 && got != want {
+				t.Errorf("nothing is said: %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// compiled returns the policy of a method for which set was called at each of
+// the chosen places.
+func compiled(t *testing.T, chosen [places]bool, set func(place int, s *svc, m *mth)) policy.Method {
+	t.Helper()
+	services := [places]*svc{inHouse: {}, inService: {}, inServiceInGo: {}}
+	var methods [places]*mth
+	for place := range places {
+		if methods[place] = new(mth); chosen[place] {
+			set(place, services[place], methods[place])
+		}
+		if services[place] != nil {
+			services[place].Defaults = methods[place]
+		}
+	}
+	table := compile(t, contract.Sources{
+		House:    services[inHouse],
+		Services: build(t, spec{name: "Shop", options: services[inService], methods: []rpc{{name: "Get", level: idempotent, options: methods[inMethod]}}}),
+		Contracts: []*given{{
+			ServiceName: "shop.v1.Shop", Service: services[inServiceInGo],
+			Methods: map[string]*givenM{"Get": {Method: methods[inMethodInGo]}},
+		}},
+	})
+	return lookup(t, table, "/shop.v1.Shop/Get").Unary
+}
+
+func TestTheStrongestPlaceWinsForEachFieldOfAChannel(t *testing.T) {
+	_, _, house := policy.House()
+	const strengths = inServiceInGo + 1 // methods say nothing of channels
+	for _, field := range []struct {
+		name string
+		unit time.Duration
+		set  func(s *svc, v int64)
+		get  func(policy.Channel) time.Duration
+	}{
+		{"retry_budget.ratio_percent", 1, func(s *svc, v int64) { s.RetryBudget = &budget{RatioPercent: i32(int32(v % 100))} },
+			func(c policy.Channel) time.Duration { return time.Duration(c.Budget.RatioPercent) + 12_000 }},
+		{"retry_budget.min_per_second", 1, func(s *svc, v int64) { s.RetryBudget = &budget{MinPerSecond: i32(int32(v))} },
+			func(c policy.Channel) time.Duration { return time.Duration(c.Budget.MinPerSecond) }},
+		{"retry_budget.window_ms", ms, func(s *svc, v int64) { s.RetryBudget = &budget{WindowMs: &v} },
+			func(c policy.Channel) time.Duration { return c.Budget.Window }},
+		{"connection.connect_timeout_ms", ms, func(s *svc, v int64) { s.Connection = &conn{ConnectTimeoutMs: &v} },
+			func(c policy.Channel) time.Duration { return c.Connection.ConnectTimeout }},
+		{"connection.keepalive_time_ms", ms, func(s *svc, v int64) { s.Connection = &conn{KeepaliveTimeMs: &v} },
+			func(c policy.Channel) time.Duration { return c.Connection.KeepaliveTime }},
+		{"connection.keepalive_timeout_ms", ms, func(s *svc, v int64) { s.Connection = &conn{KeepaliveTimeoutMs: &v} },
+			func(c policy.Channel) time.Duration { return c.Connection.KeepaliveTimeout }},
+		{"connection.tcp_user_timeout_ms", ms, func(s *svc, v int64) { s.Connection = &conn{TcpUserTimeoutMs: &v} },
+			func(c policy.Channel) time.Duration { return c.Connection.TCPUserTimeout }},
+		{"connection.max_age_ms", ms, func(s *svc, v int64) { s.Connection = &conn{MaxAgeMs: &v} },
+			func(c policy.Channel) time.Duration { return c.Connection.MaxAge }},
+	} {
+		value := func(place int) int64 { return int64(12_001 + place) }
+		for bits := range 1 << strengths {
+			want := field.get(house)
+			said := [strengths]*svc{{}, {}, {}}
+			for place := range strengths {
+				if bits>>place&1 != 0 {
+					field.set(said[place], value(place))
+					want = time.Duration(value(place)) * field.unit
+				}
+			}
+			table := compile(t, contract.Sources{
+				House:     said[inHouse],
+				Services:  build(t, spec{name: "Shop", options: said[inService]}),
+				Contracts: []*given{{ServiceName: "shop.v1.Shop", Service: said[inServiceInGo]}},
+			})
+			if got := field.get(table.Channel); got != want {
+				t.Errorf("%s in %03b: %v, want %v", field.name, bits, got, want)
+			}
+		}
+	}
+}
+
+// A field that no test above knows would be one that nobody has seen obeyed.
+func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
+	var got []string
+	for _, m := range []proto.Message{&svc{}, &mth{}, &retry{}, &backoff{}, &budget{}, &conn{}, &given{}, &givenM{}, &surefootv1.Balance{}, &surefootv1.RoundRobin{}} {
+		fields := m.ProtoReflect().Descriptor().Fields()
+		for i := range fields.Len() {
+			got = append(got, string(fields.Get(i).FullName()))
+		}
+	}
+	const known = 26
+	if len(got) != known {
+		t.Errorf("%d fields, the tests of this package know %d; add the new one to them, then here:\n%q", len(got), known, got)
+	}
+}
+
+func TestALevelInGoReplacesThatOfTheProto(t *testing.T) {
+	levels := []surefootv1.IdempotencyLevel{
+		surefootv1.IdempotencyLevel_IDEMPOTENCY_UNKNOWN, surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS, surefootv1.IdempotencyLevel_IDEMPOTENT,
+	}
+	safeties := []policy.Safety{policy.Unsafe, policy.ReadOnly, policy.Idempotent}
+	for i, inProto := range levels {
+		shop := build(t, spec{name: "Shop", methods: []rpc{{name: "Get", level: descriptorpb.MethodOptions_IdempotencyLevel(inProto)}}})
+		for j := range levels {
+			t.Run(fmt.Sprintf("%v over %v", levels[j], inProto), func(t *testing.T) {
+				table := compile(t, contract.Sources{Services: shop, Contracts: []*given{{
+					ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {IdempotencyLevel: &levels[j]}},
+				}}})
+				if got := lookup(t, table, "/shop.v1.Shop/Get").Unary.Safety; got != safeties[j] {
+					t.Errorf("%v, want %v", got, safeties[j])
+				}
+			})
+		}
+		table := compile(t, contract.Sources{Services: shop, Contracts: []*given{{
+			ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {}},
+		}}})
+		if got := lookup(t, table, "/shop.v1.Shop/Get").Unary.Safety; got != safeties[i] {
+			t.Errorf("nothing over %v: %v, want %v", inProto, got, safeties[i])
+		}
+	}
+}

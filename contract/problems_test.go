@@ -1,0 +1,273 @@
+package contract_test
+
+import (
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/surefoot-rpc/surefoot/contract"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/problems.txt")
+
+// A mistake is a set of contracts that must not compile, and where each of
+// what is wrong in them is told: "service/method field", of its source.
+type mistake struct {
+	name    string
+	sources func(t testing.TB) contract.Sources
+	want    []string
+}
+
+// The functions below make a mistake in one place.
+func inUnary(m *mth) func(testing.TB) contract.Sources {
+	return inRPC(rpc{name: "Get", level: idempotent, options: m})
+}
+
+func inRPC(r rpc) func(testing.TB) contract.Sources {
+	return inProto(spec{name: "Shop", methods: []rpc{r}})
+}
+
+func inOptions(s *svc) func(testing.TB) contract.Sources {
+	return inProto(spec{name: "Shop", options: s, methods: []rpc{{name: "Get"}, {name: "Put"}}})
+}
+
+func inProto(specs ...spec) func(testing.TB) contract.Sources {
+	return func(t testing.TB) contract.Sources { return contract.Sources{Services: build(t, specs...)} }
+}
+
+func inGo(contracts ...*given) func(testing.TB) contract.Sources {
+	return func(t testing.TB) contract.Sources {
+		return contract.Sources{
+			Services:  build(t, spec{name: "Shop", methods: []rpc{{name: "Get", level: idempotent}, {name: "Watch", replies: true}}}),
+			Contracts: contracts,
+		}
+	}
+}
+
+func inHouseDefaults(s *svc) func(testing.TB) contract.Sources {
+	return func(t testing.TB) contract.Sources {
+		return contract.Sources{House: s, Services: build(t,
+			spec{name: "Shop", options: &svc{Connection: &conn{}}, methods: []rpc{{name: "Get"}}}, spec{name: "Till"})}
+	}
+}
+
+var aborted = []surefootv1.Code{surefootv1.Code_ABORTED}
+
+var mistakes = []mistake{
+	// Of a method.
+	{"a negative deadline", inUnary(&mth{DeadlineMs: i64(-1)}), []string{"shop.v1.Shop/Get deadline_ms"}},
+	{"a negative attempt timeout", inUnary(&mth{AttemptTimeoutMs: i64(-250)}), []string{"shop.v1.Shop/Get attempt_timeout_ms"}},
+	{"an attempt timeout above the deadline", inUnary(&mth{DeadlineMs: i64(250), AttemptTimeoutMs: i64(500)}), []string{"shop.v1.Shop/Get attempt_timeout_ms"}},
+	{"an attempt timeout above the inherited deadline", inUnary(&mth{AttemptTimeoutMs: i64(10_001)}), []string{"shop.v1.Shop/Get attempt_timeout_ms"}},
+	{"no attempts", inUnary(&mth{Retry: &retry{MaxAttempts: i32(0)}}), []string{"shop.v1.Shop/Get retry.max_attempts"}},
+	{"too many attempts", inUnary(&mth{Retry: &retry{MaxAttempts: i32(11)}}), []string{"shop.v1.Shop/Get retry.max_attempts"}},
+	{"a negative base", inUnary(&mth{Retry: &retry{Backoff: &backoff{BaseMs: i64(-5)}}}), []string{"shop.v1.Shop/Get retry.backoff.base_ms"}},
+	{"a negative max", inUnary(&mth{Retry: &retry{Backoff: &backoff{MaxMs: i64(-5)}}}), []string{"shop.v1.Shop/Get retry.backoff.max_ms"}},
+	{"a max below the base", inUnary(&mth{Retry: &retry{Backoff: &backoff{BaseMs: i64(50), MaxMs: i64(20)}}}), []string{"shop.v1.Shop/Get retry.backoff.max_ms"}},
+	{"codes of a method that is not idempotent", inRPC(rpc{name: "Put", options: &mth{Retry: &retry{Codes: aborted}}}), []string{"shop.v1.Shop/Put retry.codes"}},
+	{"codes that do not exist", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{99, -1}}}), []string{"shop.v1.Shop/Get retry.codes", "shop.v1.Shop/Get retry.codes"}},
+	{"a code without a name", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{0}}}), []string{"shop.v1.Shop/Get retry.codes"}},
+	{"what streams do not have", inRPC(rpc{name: "Watch", level: readOnly, replies: true, options: &mth{AttemptTimeoutMs: i64(5), Retry: &retry{Codes: aborted}}}),
+		[]string{"shop.v1.Shop/Watch attempt_timeout_ms", "shop.v1.Shop/Watch retry.codes"}},
+	{"a negative deadline of a stream", inRPC(rpc{name: "Watch", requests: true, options: &mth{DeadlineMs: i64(-1)}}), []string{"shop.v1.Shop/Watch deadline_ms"}},
+	{"times in the wrong unit", inUnary(&mth{
+		DeadlineMs: i64(math.MaxInt64), AttemptTimeoutMs: i64(31_536_000_001),
+		Retry: &retry{Backoff: &backoff{BaseMs: i64(18_446_744_073_710), MaxMs: i64(math.MaxInt64)}},
+	}), []string{
+		"shop.v1.Shop/Get attempt_timeout_ms", "shop.v1.Shop/Get deadline_ms",
+		"shop.v1.Shop/Get retry.backoff.base_ms", "shop.v1.Shop/Get retry.backoff.max_ms",
+	}},
+	{"times far below zero", inUnary(&mth{
+		DeadlineMs: i64(math.MinInt64), AttemptTimeoutMs: i64(math.MinInt64),
+		Retry: &retry{Backoff: &backoff{BaseMs: i64(math.MinInt64), MaxMs: i64(math.MinInt64)}},
+	}), []string{
+		"shop.v1.Shop/Get attempt_timeout_ms", "shop.v1.Shop/Get deadline_ms",
+		"shop.v1.Shop/Get retry.backoff.base_ms", "shop.v1.Shop/Get retry.backoff.max_ms",
+	}},
+	{"fields that this version does not know", inUnary(withUnknown(&mth{Retry: withUnknown(&retry{Backoff: withUnknown(&backoff{}, 3)}, 4)}, 17)), []string{
+		"shop.v1.Shop/Get field 17", "shop.v1.Shop/Get retry.backoff.field 3", "shop.v1.Shop/Get retry.field 4",
+	}},
+	{"options that are no message", inRPC(rpc{name: "Get", raw: []byte{0xff}}), []string{"shop.v1.Shop/Get options"}},
+
+	// Of a service.
+	{"a budget that cannot be", inOptions(&svc{RetryBudget: &budget{RatioPercent: i32(101), MinPerSecond: i32(-1), WindowMs: i64(999)}}), []string{
+		"shop.v1.Shop retry_budget.min_per_second", "shop.v1.Shop retry_budget.ratio_percent", "shop.v1.Shop retry_budget.window_ms",
+	}},
+	{"a connection that cannot be", inOptions(&svc{Connection: &conn{
+		ConnectTimeoutMs: i64(0), KeepaliveTimeMs: i64(9999), KeepaliveTimeoutMs: i64(0), TcpUserTimeoutMs: i64(-1), MaxAgeMs: i64(-1),
+	}}), []string{
+		"shop.v1.Shop connection.connect_timeout_ms", "shop.v1.Shop connection.keepalive_time_ms", "shop.v1.Shop connection.keepalive_timeout_ms",
+		"shop.v1.Shop connection.max_age_ms", "shop.v1.Shop connection.tcp_user_timeout_ms",
+	}},
+	{"a connection in the wrong unit", inOptions(&svc{Connection: &conn{
+		ConnectTimeoutMs: i64(1_000_000_000_000), KeepaliveTimeMs: i64(math.MaxInt64), MaxAgeMs: i64(18_446_744_073_710),
+	}}), []string{
+		"shop.v1.Shop connection.connect_timeout_ms", "shop.v1.Shop connection.keepalive_time_ms", "shop.v1.Shop connection.max_age_ms",
+	}},
+	{"defaults that no method need repeat", inOptions(&svc{Defaults: &mth{DeadlineMs: i64(100), AttemptTimeoutMs: i64(200), Retry: &retry{MaxAttempts: i32(12)}}}), []string{
+		"shop.v1.Shop defaults.attempt_timeout_ms", "shop.v1.Shop defaults.retry.max_attempts",
+	}},
+	{"a default and a method's own, both wrong", inProto(spec{name: "Shop", options: &svc{Defaults: &mth{Retry: &retry{MaxAttempts: i32(12)}}}, methods: []rpc{
+		{name: "Get"}, {name: "Put", options: &mth{Retry: &retry{MaxAttempts: i32(13)}}},
+	}}), []string{"shop.v1.Shop defaults.retry.max_attempts", "shop.v1.Shop/Put retry.max_attempts"}},
+	{"fields of a service that this version does not know", inOptions(withUnknown(&svc{
+		Defaults: withUnknown(&mth{}, 9), Balance: withUnknown(&surefootv1.Balance{}, 2),
+		RetryBudget: withUnknown(&budget{}, 4), Connection: withUnknown(&conn{}, 6),
+	}, 5)), []string{
+		"shop.v1.Shop balance.field 2", "shop.v1.Shop connection.field 6", "shop.v1.Shop defaults.field 9",
+		"shop.v1.Shop field 5", "shop.v1.Shop retry_budget.field 4",
+	}},
+	{"options of a service that are no message", inProto(spec{name: "Shop", raw: []byte{0xff}}), []string{"shop.v1.Shop options"}},
+
+	// Of services that share a channel.
+	{"two services that disagree", inProto(
+		spec{name: "Shop", options: &svc{RetryBudget: &budget{RatioPercent: i32(20)}, Connection: &conn{ConnectTimeoutMs: i64(500), MaxAgeMs: i64(1)}}},
+		spec{name: "Silent"},
+		spec{name: "Till", options: &svc{RetryBudget: &budget{RatioPercent: i32(10)}, Connection: &conn{ConnectTimeoutMs: i64(800), MaxAgeMs: i64(1)}}},
+	), []string{"shop.v1.Till connection.connect_timeout_ms", "shop.v1.Till retry_budget.ratio_percent"}},
+	{"a service and a contract in Go that disagree", inGo(
+		&given{ServiceName: "shop.v1.Shop", Service: &svc{Connection: &conn{MaxAgeMs: i64(1)}}},
+		&given{ServiceName: "till.v1.Till", Service: &svc{Connection: &conn{MaxAgeMs: i64(2)}}},
+	), []string{"till.v1.Till connection.max_age_ms"}},
+	{"services that are right alone and wrong together", func(t testing.TB) contract.Sources {
+		return contract.Sources{
+			House: &svc{Connection: &conn{KeepaliveTimeMs: i64(0)}},
+			Services: build(t,
+				spec{name: "Shop", options: &svc{Connection: &conn{KeepaliveTimeMs: i64(10_000)}}},
+				spec{name: "Till", options: &svc{Connection: &conn{KeepaliveTimeoutMs: i64(0)}}}),
+		}
+	}, []string{" connection.keepalive_timeout_ms"}},
+
+	// Of contracts given in Go.
+	{"no service", inGo(&given{}), []string{" service_name"}},
+	{"no name of a service", inGo(&given{ServiceName: "/shop.v1.Shop/"}), []string{" service_name"}},
+	{"a service twice", inGo(&given{ServiceName: "shop.v1.Shop"}, &given{ServiceName: "shop.v1.Shop"}), []string{"shop.v1.Shop service_name"}},
+	{"a method that the service does not have", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Got": {}, "/shop.v1.Shop/Get": {}}}),
+		[]string{"shop.v1.Shop methods", "shop.v1.Shop methods"}},
+	{"a method that no service can have", inGo(&given{ServiceName: "etcdserverpb.KV", Methods: map[string]*givenM{"/etcdserverpb.KV/Range": {}}}),
+		[]string{"etcdserverpb.KV methods"}},
+	{"a level that does not exist", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {IdempotencyLevel: surefootv1.IdempotencyLevel(3).Enum()}}}),
+		[]string{"shop.v1.Shop/Get idempotency_level"}},
+	{"codes of a method that Go made unsafe", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {
+		IdempotencyLevel: surefootv1.IdempotencyLevel_IDEMPOTENCY_UNKNOWN.Enum(), Method: &mth{Retry: &retry{Codes: aborted}},
+	}}}), []string{"shop.v1.Shop/Get retry.codes"}},
+	{"what streams do not have, in Go", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Watch": {Method: &mth{AttemptTimeoutMs: i64(1)}}}}),
+		[]string{"shop.v1.Shop/Watch attempt_timeout_ms"}},
+	{"fields in Go that this version does not know", inGo(withUnknown(&given{
+		ServiceName: "shop.v1.Shop",
+		Service:     withUnknown(&svc{Connection: withUnknown(&conn{}, 6)}, 5),
+		Methods: map[string]*givenM{
+			"Get":   withUnknown(&givenM{Method: withUnknown(&mth{Retry: withUnknown(&retry{}, 4)}, 17)}, 3),
+			"Watch": withUnknown(&givenM{}, 3),
+		},
+	}, 4)), []string{
+		"shop.v1.Shop connection.field 6", "shop.v1.Shop field 4", "shop.v1.Shop field 5",
+		"shop.v1.Shop/Get field 17", "shop.v1.Shop/Get field 3", "shop.v1.Shop/Get retry.field 4", "shop.v1.Shop/Watch field 3",
+	}},
+	{"mistakes in Go for a service that nobody describes", inGo(withUnknown(&given{
+		ServiceName: "etcdserverpb.KV",
+		Service:     &svc{Connection: &conn{MaxAgeMs: i64(-1)}, Defaults: &mth{DeadlineMs: i64(-1)}},
+		Methods: map[string]*givenM{
+			"Range": {Method: &mth{Retry: &retry{Codes: aborted}}},
+			"Watch": {Method: &mth{AttemptTimeoutMs: i64(math.MaxInt64)}},
+		},
+	}, 4)), []string{
+		"etcdserverpb.KV connection.max_age_ms", "etcdserverpb.KV defaults.deadline_ms", "etcdserverpb.KV field 4",
+		"etcdserverpb.KV/Range retry.codes", "etcdserverpb.KV/Watch attempt_timeout_ms",
+	}},
+	{"each mistake with its own source", func(t testing.TB) contract.Sources {
+		return contract.Sources{
+			House: &svc{RetryBudget: &budget{WindowMs: i64(-1)}},
+			Services: build(t, spec{name: "Shop", options: &svc{Connection: &conn{MaxAgeMs: i64(-1)}}, methods: []rpc{
+				{name: "Get", options: &mth{DeadlineMs: i64(-1)}}, {name: "Put", options: &mth{DeadlineMs: i64(-2)}},
+			}}),
+			Contracts: []*given{{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Put": {Method: &mth{DeadlineMs: i64(-3)}}}}},
+		}
+	}, []string{
+		" retry_budget.window_ms", "shop.v1.Shop connection.max_age_ms", "shop.v1.Shop/Get deadline_ms", "shop.v1.Shop/Put deadline_ms",
+	}},
+
+	// Of house defaults.
+	{"house defaults that cannot be", inHouseDefaults(withUnknown(&svc{
+		Connection: &conn{ConnectTimeoutMs: i64(-1)},
+		Defaults:   &mth{DeadlineMs: i64(-1), Retry: &retry{MaxAttempts: i32(99), Codes: []surefootv1.Code{77}}},
+	}, 99)), []string{
+		" connection.connect_timeout_ms", " defaults.deadline_ms", " defaults.retry.codes", " defaults.retry.max_attempts", " field 99",
+	}},
+}
+
+func TestMistakesAreToldAllAtOnce(t *testing.T) {
+	var all strings.Builder
+	for _, c := range mistakes {
+		_, err := contract.Compile(c.sources(t))
+		var e *contract.Error
+		if !errors.As(err, &e) {
+			t.Errorf("%s: no contract error but %v", c.name, err)
+			continue
+		}
+		var got []string
+		for _, p := range e.Problems {
+			where := p.Service
+			if p.Method != "" {
+				where += "/" + p.Method
+			}
+			got = append(got, where+" "+p.Field)
+			if p.Source == "" || !strings.Contains(p.Text, ": ") || !strings.Contains(err.Error(), p.String()) {
+				t.Errorf("%s: %q names no source, or no way to fix it", c.name, p)
+			}
+		}
+		if slices.Sort(got); !slices.Equal(got, c.want) {
+			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
+		}
+		all.WriteString("# " + c.name + "\n" + err.Error() + "\n\n")
+	}
+	golden(t, "testdata/problems.txt", all.String())
+}
+
+// golden compares got with what people have read and found good.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Split(string(b), "\n")
+	for i, line := range strings.Split(got, "\n") {
+		if i >= len(want) || want[i] != line {
+			t.Fatalf("%s:%d: got %q\nrun with -update if that is right", file, i+1, line)
+		}
+	}
+}
+
+func TestTheSameMistakesMakeTheSameMessage(t *testing.T) {
+	for _, c := range mistakes {
+		_, first := contract.Compile(c.sources(t))
+		_, again := contract.Compile(c.sources(t))
+		if first == nil || first.Error() != again.Error() {
+			t.Errorf("%s:\n%v\n%v", c.name, first, again)
+		}
+	}
+}
+
+// A mistake of a contract that is only a descriptor's is told like any other.
+func TestUnknownFieldsAreToldHoweverTheDescriptorHoldsThem(t *testing.T) {
+	f := spec{name: "Shop", methods: []rpc{{name: "Get", options: withUnknown(&mth{}, 17)}}}.file()
+	_, err := contract.Compile(contract.Sources{Services: build(t, spec{name: "Shop", methods: []rpc{{name: "Get", options: withUnknown(&mth{}, 17)}}})})
+	_, dynamic := contract.Compile(contract.Sources{Services: []protoreflect.ServiceDescriptor{link(t, reread(t, f, dynamicTypes(t)))}})
+	if err == nil || dynamic == nil || err.Error() != dynamic.Error() {
+		t.Errorf("%v\n%v", err, dynamic)
+	}
+}
