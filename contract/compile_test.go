@@ -134,6 +134,17 @@ func TestGoodContracts(t *testing.T) {
 			with(func(m *policy.Method) { m.Deadline, m.AttemptTimeout = 500*ms, 500*ms }),
 		},
 		{
+			"no deadline leaves it",
+			nil, &svc{Defaults: &mth{AttemptTimeoutMs: i64(500)}},
+			rpc{options: &mth{DeadlineMs: i64(0)}},
+			with(func(m *policy.Method) { m.Deadline, m.AttemptTimeout = 0, 500*ms }),
+		},
+		{
+			"a year is not too long", nil, nil,
+			rpc{options: &mth{DeadlineMs: i64(31_536_000_000)}},
+			with(func(m *policy.Method) { m.Deadline = 365 * 24 * time.Hour }),
+		},
+		{
 			"a deadline of the service below the attempt timeout of the house",
 			&svc{Defaults: &mth{AttemptTimeoutMs: i64(500)}}, &svc{Defaults: &mth{DeadlineMs: i64(400)}},
 			rpc{},
@@ -148,6 +159,11 @@ func TestGoodContracts(t *testing.T) {
 			"a max below the inherited base lowers it", nil, nil,
 			rpc{options: &mth{Retry: &retry{Backoff: &backoff{MaxMs: i64(5)}}}},
 			with(func(m *policy.Method) { m.Retry.Backoff = policy.Backoff{Base: 5 * ms, Max: 5 * ms} }),
+		},
+		{
+			"a max of nothing is no backoff", nil, nil,
+			rpc{options: &mth{Retry: &retry{Backoff: &backoff{MaxMs: i64(0)}}}},
+			with(func(m *policy.Method) { m.Retry.Backoff = policy.Backoff{} }),
 		},
 		{
 			"no backoff", nil, nil,
@@ -257,6 +273,30 @@ func TestAContractInGoForARegisteredServiceNeedsNoDescriptor(t *testing.T) {
 	}}})
 	got := lookup(t, table, "/inventory.v1.Inventory/Get").Unary
 	if got.Deadline != 1500*ms || got.AttemptTimeout != 250*ms || got.Safety != policy.ReadOnly {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAContractInGoReplacesFieldByField(t *testing.T) {
+	table := compile(t, contract.Sources{
+		Services: build(t, spec{name: "Shop", options: &svc{
+			Defaults:    &mth{DeadlineMs: i64(1000), AttemptTimeoutMs: i64(100)},
+			RetryBudget: &budget{RatioPercent: i32(1), WindowMs: i64(1000)},
+			Connection:  &conn{ConnectTimeoutMs: i64(1), MaxAgeMs: i64(1)},
+		}, methods: []rpc{{name: "Get", level: readOnly}}}),
+		Contracts: []*given{{ServiceName: "shop.v1.Shop", Service: &svc{
+			Defaults:    &mth{DeadlineMs: i64(2000)},
+			RetryBudget: &budget{RatioPercent: i32(2)},
+			Connection:  &conn{ConnectTimeoutMs: i64(2)},
+		}}},
+	})
+	_, _, want := policy.House()
+	want.Budget.RatioPercent, want.Budget.Window = 2, time.Second
+	want.Connection.ConnectTimeout, want.Connection.MaxAge = 2*ms, ms
+	if table.Channel != want {
+		t.Errorf("%+v, want %+v", table.Channel, want)
+	}
+	if got := lookup(t, table, "/shop.v1.Shop/Get").Unary; got.Deadline != 2*time.Second || got.AttemptTimeout != 100*ms {
 		t.Errorf("%+v", got)
 	}
 }

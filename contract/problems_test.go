@@ -72,7 +72,7 @@ var mistakes = []mistake{
 	{"a negative max", inUnary(&mth{Retry: &retry{Backoff: &backoff{MaxMs: i64(-5)}}}), []string{"shop.v1.Shop/Get retry.backoff.max_ms"}},
 	{"a max below the base", inUnary(&mth{Retry: &retry{Backoff: &backoff{BaseMs: i64(50), MaxMs: i64(20)}}}), []string{"shop.v1.Shop/Get retry.backoff.max_ms"}},
 	{"codes of a method that is not idempotent", inRPC(rpc{name: "Put", options: &mth{Retry: &retry{Codes: aborted}}}), []string{"shop.v1.Shop/Put retry.codes"}},
-	{"codes that do not exist", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{99, -1}}}), []string{"shop.v1.Shop/Get retry.codes", "shop.v1.Shop/Get retry.codes"}},
+	{"codes that do not exist", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{99, -1, 99}}}), []string{"shop.v1.Shop/Get retry.codes", "shop.v1.Shop/Get retry.codes"}},
 	{"a code without a name", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{0}}}), []string{"shop.v1.Shop/Get retry.codes"}},
 	{"what streams do not have", inRPC(rpc{name: "Watch", level: readOnly, replies: true, options: &mth{AttemptTimeoutMs: i64(5), Retry: &retry{Codes: aborted}}}),
 		[]string{"shop.v1.Shop/Watch attempt_timeout_ms", "shop.v1.Shop/Watch retry.codes"}},

@@ -87,6 +87,15 @@ func TestAServiceThatWasNotNamedHasItsRegisteredContract(t *testing.T) {
 	}
 }
 
+func TestAMethodThatNobodyKnowsLeavesTheOthersAlone(t *testing.T) {
+	table := compile(t, contract.Sources{Services: []protoreflect.ServiceDescriptor{inventory()}})
+	get := lookup(t, table, "/inventory.v1.Inventory/Get")
+	lookup(t, table, "/inventory.v1.Inventory/Got")
+	if lookup(t, table, "/inventory.v1.Inventory/Get") != get {
+		t.Error("the service was compiled again")
+	}
+}
+
 func TestABadContractThatWasNotNamedIsToldOnceAndReplacedByTheHouseDefaults(t *testing.T) {
 	register(t)
 	for name, methods := range map[string][]string{
