@@ -73,19 +73,19 @@ func (s spec) file() *descriptorpb.FileDescriptorProto {
 		}
 		setRaw(options, r.raw)
 		sd.Method = append(sd.Method, &descriptorpb.MethodDescriptorProto{
-			Name:            proto.String(r.name),
-			InputType:       proto.String(".shop.v1." + s.name + "Message"),
-			OutputType:      proto.String(".shop.v1." + s.name + "Message"),
+			Name:            new(r.name),
+			InputType:       new(".shop.v1." + s.name + "Message"),
+			OutputType:      new(".shop.v1." + s.name + "Message"),
 			Options:         options,
-			ClientStreaming: proto.Bool(r.requests),
-			ServerStreaming: proto.Bool(r.replies),
+			ClientStreaming: new(r.requests),
+			ServerStreaming: new(r.replies),
 		})
 	}
 	return &descriptorpb.FileDescriptorProto{
-		Name:        proto.String("shop/" + s.name + ".proto"),
-		Package:     proto.String("shop.v1"),
-		Syntax:      proto.String("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String(s.name + "Message")}},
+		Name:        new("shop/" + s.name + ".proto"),
+		Package:     new("shop.v1"),
+		Syntax:      new("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: new(s.name + "Message")}},
 		Service:     []*descriptorpb.ServiceDescriptorProto{sd},
 	}
 }
@@ -102,7 +102,7 @@ func setRaw(options proto.Message, raw []byte) {
 // build returns the services of specs.
 func build(t testing.TB, specs ...spec) []protoreflect.ServiceDescriptor {
 	t.Helper()
-	var services []protoreflect.ServiceDescriptor
+	services := make([]protoreflect.ServiceDescriptor, 0, len(specs))
 	for _, s := range specs {
 		services = append(services, link(t, s.file()))
 	}

@@ -338,7 +338,7 @@ func TestWhatIsGivenIsNotChanged(t *testing.T) {
 		{name: "Get", options: &mth{Retry: &retry{Backoff: &backoff{BaseMs: i64(3)}}}},
 	}})
 	all := []proto.Message{house, one, two, over, shop[0].Options(), shop[0].Methods().Get(0).Options()}
-	var before []proto.Message
+	before := make([]proto.Message, 0, len(all))
 	for _, m := range all {
 		before = append(before, proto.Clone(m))
 	}

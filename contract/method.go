@@ -162,8 +162,7 @@ func invalids(err error) []policy.Invalid {
 	}
 	var list []policy.Invalid
 	for _, e := range joined.Unwrap() {
-		var inv *policy.Invalid
-		if errors.As(e, &inv) {
+		if inv, ok := errors.AsType[*policy.Invalid](e); ok {
 			list = append(list, *inv)
 		}
 	}

@@ -212,7 +212,7 @@ func TestMistakesAreToldAllAtOnce(t *testing.T) {
 			t.Errorf("%s: no contract error but %v", c.name, err)
 			continue
 		}
-		var got []string
+		got := make([]string, 0, len(e.Problems))
 		for _, p := range e.Problems {
 			where := p.Service
 			if p.Method != "" {

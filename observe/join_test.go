@@ -14,10 +14,10 @@ import (
 func hooked(want func(hook string) bool, heard func(hook string, args []reflect.Value)) observe.Observer {
 	var o observe.Observer
 	v := reflect.ValueOf(&o).Elem()
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Name
+	for field, hook := range v.Fields() {
+		name := field.Name
 		if want(name) {
-			v.Field(i).Set(reflect.MakeFunc(v.Field(i).Type(), func(args []reflect.Value) []reflect.Value {
+			hook.Set(reflect.MakeFunc(hook.Type(), func(args []reflect.Value) []reflect.Value {
 				heard(name, args)
 				return nil
 			}))
@@ -30,32 +30,32 @@ func every(string) bool { return true }
 
 // call calls each hook of o that is there.
 func call(o observe.Observer) {
-	v := reflect.ValueOf(o)
-	for i := range v.NumField() {
-		if v.Field(i).IsNil() {
+	for _, hook := range reflect.ValueOf(o).Fields() {
+		if hook.IsNil() {
 			continue
 		}
-		var args []reflect.Value
-		for j := range v.Field(i).Type().NumIn() {
-			args = append(args, reflect.Zero(v.Field(i).Type().In(j)))
+		args := make([]reflect.Value, 0, hook.Type().NumIn())
+		for in := range hook.Type().Ins() {
+			args = append(args, reflect.Zero(in))
 		}
-		v.Field(i).Call(args)
+		hook.Call(args)
 	}
 }
 
 func hooks() []string {
-	var names []string
 	t := reflect.TypeFor[observe.Observer]()
-	for i := range t.NumField() {
-		names = append(names, t.Field(i).Name)
+	names := make([]string, 0, t.NumField())
+	for field := range t.Fields() {
+		names = append(names, field.Name)
 	}
 	return names
 }
 
 func TestJoinCallsEveryHookOfEachInOrder(t *testing.T) {
 	for n := range 4 {
-		var heard, want []string
-		var observers []observe.Observer
+		var heard []string
+		want := make([]string, 0, n*len(hooks()))
+		observers := make([]observe.Observer, 0, n)
 		for i := range n {
 			observers = append(observers, hooked(every, func(hook string, _ []reflect.Value) {
 				heard = append(heard, hook+string(rune('a'+i)))

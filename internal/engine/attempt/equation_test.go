@@ -79,7 +79,7 @@ func FuzzPaidIsMade(f *testing.F) {
 		m[1].Safety = policy.Unsafe
 		l := &ledger{policy: b}
 		budget := NewBudget(b, start)
-		var running [8]driven
+		running := make([]driven, 8)
 		var started, begun int64
 		for ; len(steps) >= 3; steps = steps[3:] {
 			d := &running[steps[0]%8]

@@ -42,7 +42,7 @@ func TestTheTurnGoesOnInTheNextPicker(t *testing.T) {
 	endpoints := fleet(5)
 	turn := new(atomic.Uint64)
 	got := make([]int, len(endpoints))
-	for range len(endpoints) { // a new picker for each pick
+	for range endpoints { // a new picker for each pick
 		got[NewRoundRobin(endpoints, turn).Pick(Request{})]++
 	}
 	for i, picks := range got {
