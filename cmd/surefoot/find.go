@@ -20,7 +20,7 @@ import (
 // file when the name ends in .yaml.
 func findScenario(name string) (*scenario.Scenario, error) {
 	if strings.HasSuffix(name, ".yaml") {
-		text, err := os.ReadFile(name)
+		text, err := os.ReadFile(name) //nolint:gosec // the user names it
 		if err != nil {
 			return nil, fmt.Errorf("scenario file: %w", err)
 		}
@@ -29,12 +29,33 @@ func findScenario(name string) (*scenario.Scenario, error) {
 	file := name + ".yaml"
 	text, err := scenarios.Files.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-		return nil, fmt.Errorf("there is no scenario %q: use one of %s, or the path of a .yaml file", name, strings.Join(scenarioNames(), ", "))
+		return nil, fmt.Errorf("there is no scenario %q: %s, or the path of a .yaml file", name, scenario.OneOf(name, scenarioNames()))
 	}
 	if err != nil {
 		return nil, err
 	}
 	return scenario.Parse(path.Join("scenarios", file), text)
+}
+
+// findScenarios reads all of them, and tells all that is wrong at once.
+func findScenarios(names []string) ([]*scenario.Scenario, error) {
+	var found []*scenario.Scenario
+	var wrong []string
+	for _, name := range names {
+		s, err := findScenario(name)
+		switch mistakes, inFile := errors.AsType[scenario.Errors](err); {
+		case err == nil:
+			found = append(found, s)
+		case inFile:
+			wrong = append(wrong, mistakes.Error()) // begins with file:line, for editors
+		default:
+			wrong = append(wrong, "surefoot: "+err.Error())
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, exitError{exitUnable, strings.Join(wrong, "\n")}
+	}
+	return found, nil
 }
 
 // scenarioNames lists the scenarios in the binary, those of the default run
@@ -57,7 +78,7 @@ func listScenarios(w io.Writer) error {
 	for i, name := range scenarioNames() {
 		s, err := findScenario(name)
 		if err != nil {
-			return exitError{exitUsage, err.Error()}
+			return err
 		}
 		if i > 0 {
 			fmt.Fprintln(w)

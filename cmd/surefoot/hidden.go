@@ -25,12 +25,7 @@ func programs() lab.Programs {
 func hiddenCommands() []*cobra.Command {
 	p := programs()
 	hidden := func(words []string, short string, args cobra.PositionalArgs, run func(*cobra.Command, []string) error) *cobra.Command {
-		return &cobra.Command{Use: words[0], Short: short, Hidden: true, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
-			if err := run(cmd, args); err != nil {
-				return broken(err)
-			}
-			return nil
-		}}
+		return &cobra.Command{Use: words[0], Short: short, Hidden: true, Args: args, RunE: run}
 	}
 	return []*cobra.Command{
 		hidden(p.Init, "process 1 of a private world of the lab", cobra.NoArgs, func(*cobra.Command, []string) error {

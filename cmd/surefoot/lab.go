@@ -7,8 +7,8 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
-	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/lab"
@@ -23,88 +23,96 @@ type labFlags struct {
 	isolation string
 }
 
-func labCommand() *cobra.Command {
-	var flags labFlags
-	run := func(cmd *cobra.Command, names []string) error { return runLab(cmd.Context(), flags, names) }
-	addFlags := func(cmd *cobra.Command) {
-		cmd.Flags().StringVar(&flags.json, "json", "", "also write the results as JSON to this `file` (- for standard output, then the scoreboard goes to standard error)")
-		cmd.Flags().StringVar(&flags.isolation, "isolation", "", "namespaces or loopback; chosen by itself when absent")
-		if err := cmd.Flags().MarkHidden("isolation"); err != nil {
-			panic(err) // the flag was added one line above
-		}
-	}
-	cmd := &cobra.Command{
-		Use:   "lab",
-		Short: "Put clients through faults, on real processes and a real network",
-		Long: `Put clients through faults, on real processes and a real network.
+const labHelp = `Put clients through faults, on real processes and a real network.
 
-Each scenario runs three times: with grpc-go as it comes, with grpc-go and its
-round_robin policy, and with surefoot. Without a subcommand all scenarios of the
+Each scenario runs once per arm: with grpc-go as it comes, with grpc-go and its
+round_robin policy, and with surefoot. Without a subcommand the scenarios of the
 default run are played. It needs neither root nor tools of the system.
 
-It exits with 1 when surefoot does not do what a scenario expects of it, and
-with 2 when the command line or a scenario file is wrong.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, scenarios.Order()) },
+Exit codes:
+    0  surefoot did what every scenario expects of it
+    1  it did not
+    2  nothing could be judged: the command line or a scenario file is wrong, or
+       the run failed
+  130  interrupted`
+
+func labCommand() *cobra.Command {
+	var flags labFlags
+	addFlags := func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&flags.json, "json", "", "also write the results as JSON to this `file`; - for standard output, and the\nscoreboard goes to standard error")
+		cmd.Flags().StringVar(&flags.isolation, "isolation", "", "`where` processes run: namespaces, or loopback, where faults of the network are\nskipped (default: namespaces if this machine allows them)")
 	}
-	addFlags(cmd)
-	one := &cobra.Command{
+	lab := &cobra.Command{
+		Use:   "lab",
+		Short: "Put clients through faults, on real processes and a real network",
+		Long:  labHelp,
+		Args:  noScenario,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return runLab(cmd.Context(), flags, scenarios.Order()) },
+	}
+	run := &cobra.Command{
 		Use:   "run NAME...",
 		Short: "Run the named scenarios, or files that end in .yaml",
 		Args:  cobra.MinimumNArgs(1),
-		RunE:  run,
+		RunE:  func(cmd *cobra.Command, names []string) error { return runLab(cmd.Context(), flags, names) },
 	}
-	addFlags(one)
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List the scenarios and what they are meant to show",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return listScenarios(colorprofile.NewWriter(cmd.OutOrStdout(), os.Environ()))
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return listScenarios(colorful(cmd.OutOrStdout())) },
 	}
-	cmd.AddCommand(one, list)
-	return cmd
+	addFlags(lab)
+	addFlags(run)
+	lab.AddCommand(run, list)
+	return lab
 }
 
-func runLab(ctx context.Context, flags labFlags, names []string) error {
+// noScenario refuses arguments, with a hint for who forgot the word run.
+func noScenario(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if strings.HasSuffix(args[0], ".yaml") || slices.Contains(scenarioNames(), args[0]) {
+		return fmt.Errorf("to run a scenario: %s run %s", cmd.CommandPath(), strings.Join(args, " "))
+	}
+	return fmt.Errorf("unknown command %q for %s: %s", args[0], cmd.CommandPath(), scenario.OneOf(args[0], []string{"run", "list"}))
+}
+
+func runLab(ctx context.Context, flags labFlags, names []string) (err error) {
 	want, err := lab.ParseIsolation(flags.isolation)
 	if err != nil {
 		return err
 	}
-	var todo []*scenario.Scenario
-	var wrong error
-	for _, name := range names {
-		s, err := findScenario(name)
-		wrong = errors.Join(wrong, err)
-		todo = append(todo, s)
-	}
-	if wrong != nil {
-		return exitError{exitUsage, wrong.Error()}
+	todo, err := findScenarios(names)
+	if err != nil {
+		return err
 	}
 	people := io.Writer(os.Stdout)
-	var machine io.Writer
+	publish := func([]report.Scenario) error { return nil }
 	switch flags.json {
 	case "":
 	case "-":
-		people, machine = os.Stderr, os.Stdout
+		people = os.Stderr
+		publish = func(results []report.Scenario) error { return report.WriteJSON(os.Stdout, results) }
 	default:
-		// Opened first, so that a wrong path does not cost a run.
-		file, err := os.Create(flags.json)
+		file, err := openResults(flags.json)
 		if err != nil {
-			return fmt.Errorf("--json: %w", err)
+			return err
 		}
-		defer func() { _ = file.Close() }() // closed and checked below; again only on an early return
-		machine = file
+		published := false
+		publish = func(results []report.Scenario) error { published = true; return file.write(results) }
+		defer func() {
+			if !published {
+				err = errors.Join(err, file.abandon())
+			}
+		}()
 	}
 	results, err := play(ctx, people, want, todo)
 	if err != nil {
 		return err
 	}
-	if machine != nil {
-		if err := report.WriteJSON(machine, results); err != nil {
-			return broken(fmt.Errorf("write the results to %s: %w", flags.json, err))
-		}
+	if err := publish(results); err != nil {
+		return fmt.Errorf("write the results to %s: %w", flags.json, err)
 	}
 	if slices.ContainsFunc(results, func(r report.Scenario) bool { return !r.Kept() }) {
 		return exitError{code: exitBroken}
@@ -136,10 +144,10 @@ func play(ctx context.Context, people io.Writer, want lab.Isolation, todo []*sce
 	return results, nil
 }
 
-// interrupted is what a failed run means for the exit code.
+// interrupted tells a run that was ended from one that failed.
 func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return exitError{130, "surefoot: interrupted; nothing was left behind"}
+		return exitError{exitInterrupted, "surefoot: interrupted; nothing was left behind"}
 	}
-	return broken(err)
+	return err
 }

@@ -15,8 +15,9 @@ import (
 
 // The exit codes.
 const (
-	exitBroken = 1 // an expectation of surefoot did not hold, or a run failed
-	exitUsage  = 2 // the command line or a scenario file is wrong
+	exitBroken      = 1   // an expectation of surefoot did not hold
+	exitUnable      = 2   // nothing could be judged: wrong command line or file, or the run failed
+	exitInterrupted = 130 // as a shell says of a program that SIGINT ended
 )
 
 func main() { os.Exit(run()) }
@@ -28,18 +29,18 @@ func run() int {
 	if err == nil {
 		return 0
 	}
-	var exit exitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[exitError](err); ok {
 		if exit.text != "" {
 			fmt.Fprintln(os.Stderr, exit.text)
 		}
 		return exit.code
 	}
 	fmt.Fprintf(os.Stderr, "surefoot: %v\n", err)
-	return exitUsage
+	return exitUnable
 }
 
-// exitError ends the program with a code. Any other error is one of usage.
+// exitError ends the program with a code and a text of its own. Any other error
+// means that it could not do what it was asked to.
 type exitError struct {
 	code int
 	text string
@@ -47,8 +48,6 @@ type exitError struct {
 
 // Error is the text to print; it may be empty.
 func (e exitError) Error() string { return e.text }
-
-func broken(err error) error { return exitError{exitBroken, "surefoot: " + err.Error()} }
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{

@@ -31,13 +31,12 @@ type screen struct {
 	terminal *os.File  // nil when the output is none
 	started  time.Time
 	all      time.Duration // of the measured parts of all arms
-	before   time.Duration // of those that ended
 	live     bool          // the changing line stands
 	arm      string        // that plain lines spoke of last
 }
 
 func newScreen(w io.Writer, todo []*scenario.Scenario) *screen {
-	s := &screen{out: colorprofile.NewWriter(w, os.Environ()), started: time.Now()}
+	s := &screen{out: colorful(w), started: time.Now()}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb" {
 		s.terminal = f
 		fmt.Fprint(f, hideCursor)
@@ -46,6 +45,17 @@ func newScreen(w io.Writer, todo []*scenario.Scenario) *screen {
 		s.all += time.Duration(len(sc.Arms)) * (sc.Load.Warmup + sc.Load.Duration)
 	}
 	return s
+}
+
+// colorful passes on as much colour as the other end of w shows. A file gets
+// none, and neither does anybody who sets NO_COLOR, whatever to
+// (no-color.org).
+func colorful(w io.Writer) io.Writer {
+	out := colorprofile.NewWriter(w, os.Environ())
+	if os.Getenv("NO_COLOR") != "" {
+		out.Profile = min(out.Profile, colorprofile.ASCII)
+	}
+	return out
 }
 
 // close puts the terminal back in order. It may be called twice.
@@ -76,7 +86,7 @@ func (s *screen) width() int {
 func (s *screen) opened(l *lab.Lab) {
 	if len(l.Refusals()) == 0 {
 		fmt.Fprintf(s.out, "%s\n\n", lipgloss.NewStyle().Faint(true).Render(
-			fmt.Sprintf("Real processes in private %s; about %v.", l.Isolation(), s.estimate())))
+			fmt.Sprintf("Real processes on %s; about %v.", place(l.Isolation()), s.estimate())))
 		return
 	}
 	caution := lipgloss.NewStyle().Foreground(lipgloss.Yellow)
@@ -84,13 +94,20 @@ func (s *screen) opened(l *lab.Lab) {
 	for _, refusal := range l.Refusals() {
 		fmt.Fprintf(s.out, "%s\n", lipgloss.NewStyle().Width(min(s.width(), plainWidth)).PaddingLeft(2).Render("- "+refusal))
 	}
-	fmt.Fprintf(s.out, "Going on with %s; what needs a network of its own is skipped.\n\n", l.Isolation())
+	fmt.Fprintf(s.out, "Going on with %s; what needs a network of its own is skipped.\n\n", place(l.Isolation()))
+}
+
+func place(i lab.Isolation) string {
+	if i == lab.Namespaces {
+		return "a private network"
+	}
+	return "this machine's loopback addresses"
 }
 
 // estimate is how long the run will take, from experience with starting and
 // ending an arm.
 func (s *screen) estimate() time.Duration {
-	return (s.all * 11 / 10).Round(time.Second)
+	return max(s.all*11/10, time.Second).Round(time.Second)
 }
 
 // progress shows how far the running arm is.
@@ -123,8 +140,9 @@ func counted(p lab.Progress) string {
 			failed = lipgloss.NewStyle().Foreground(lipgloss.Red).Render(fmt.Sprintf("%d failed", p.Failed))
 		}
 		return fmt.Sprintf("%.1f of %v  %d calls, %s", p.Done.Seconds(), p.Of, p.Calls, failed)
+	default:
+		return string(p.Phase)
 	}
-	return string(p.Phase)
 }
 
 // plain writes one line per arm and one per fault.

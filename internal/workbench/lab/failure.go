@@ -8,26 +8,26 @@ import (
 	"syscall"
 )
 
-// Failure is a step of building a world that the system refused.
-type Failure struct {
+// StepError is a step of building a world that the system refused.
+type StepError struct {
 	Step string        `json:"step"`
 	Text string        `json:"text"`  // the system's own words
 	No   syscall.Errno `json:"errno"` // 0 when the failure carried none
 }
 
-func failed(step string, err error) *Failure {
-	f := &Failure{Step: step, Text: err.Error()}
-	errors.As(err, &f.No)
+func failed(step string, err error) *StepError {
+	f := &StepError{Step: step, Text: err.Error()}
+	f.No, _ = errors.AsType[syscall.Errno](err) // 0 without one
 	return f
 }
 
 // Error says which step failed and what can be done.
-func (f *Failure) Error() string {
+func (f *StepError) Error() string {
 	return fmt.Sprintf("%s: %s; %s", f.Step, f.Text, f.Advice())
 }
 
 // Advice says what to do about the failure on this machine.
-func (f *Failure) Advice() string { return advice(f.No, readSysctl) }
+func (f *StepError) Advice() string { return advice(f.No, readSysctl) }
 
 // advice maps errno to a remedy; sysctl reads a kernel setting and returns ""
 // where there is none.
@@ -47,12 +47,13 @@ func advice(no syscall.Errno, sysctl func(string) string) string {
 		return "another program listens there: end it, or wait for the other run of the lab"
 	case syscall.ENOENT, syscall.EOPNOTSUPP, syscall.EPROTONOSUPPORT, syscall.EAFNOSUPPORT:
 		return "this kernel lacks the feature: use one with namespaces and nf_tables"
+	default:
+		return "nothing is known about this failure"
 	}
-	return "nothing is known about this failure"
 }
 
 func readSysctl(name string) string {
-	text, err := os.ReadFile("/proc/sys/" + name)
+	text, err := os.ReadFile("/proc/sys/" + name) //nolint:gosec // the names stand above
 	if err != nil {
 		return ""
 	}

@@ -18,7 +18,7 @@ func Init(args []string) (int, error) {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
-	cmd := exec.Command("/proc/self/exe", args...) //nolint:gosec // starts itself
+	cmd := exec.Command("/proc/self/exe", args...) //nolint:gosec,noctx // starts itself; process 1 waits for it whatever happens
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	children := newSpawner()
 	defer children.close()

@@ -36,9 +36,9 @@ func Keep(ctx context.Context, programs Programs, in io.Reader, out io.Writer) e
 	k := &keeper{job: j, programs: programs, out: json.NewEncoder(out)}
 	var answer message
 	arm, err := k.do(ctx)
-	var refused *Failure
+	refused, isRefusal := errors.AsType[*StepError](err)
 	switch {
-	case errors.As(err, &refused):
+	case isRefusal:
 		answer.Failure = refused
 	case err != nil:
 		answer.Error = err.Error()

@@ -83,7 +83,9 @@ func (l *Lab) Run(ctx context.Context, s *scenario.Scenario, progress func(Progr
 		}
 		r.Arms = append(r.Arms, *got)
 	}
-	return r, r.Judge(s.Expect)
+	var err error
+	r.Expectations, err = report.Judge(r.Arms, s.Expect)
+	return r, err
 }
 
 // cannot says why a scenario cannot run in this isolation; "" when it can.

@@ -20,7 +20,7 @@ type message struct {
 	Progress *Progress   `json:",omitempty"`
 	Arm      *report.Arm `json:",omitempty"` // the last line of a run that worked
 	Standing bool        `json:",omitempty"` // the world could be built
-	Failure  *Failure    `json:",omitempty"` // a step of building it was refused
+	Failure  *StepError  `json:",omitempty"` // a step of building it was refused
 	Error    string      `json:",omitempty"` // anything else that ended the run
 }
 

@@ -43,7 +43,7 @@ func launch(s *spawner, roleArgs []string, name string, order any, env ...string
 	args := append(append([]string{}, roleArgs...), string(text))
 	p := &program{
 		name: name, said: &tail{},
-		cmd:    exec.Command("/proc/self/exe", args...), //nolint:gosec // starts itself
+		cmd:    exec.Command("/proc/self/exe", args...), //nolint:gosec,noctx // starts itself; ended by kill, which also notes that its end is meant
 		lines:  make(chan protocol.Line),
 		exited: make(chan struct{}),
 		unread: make(chan struct{}),

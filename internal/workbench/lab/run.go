@@ -75,13 +75,15 @@ func (k *keeper) run(ctx context.Context, f *fleet) (report.Arm, error) {
 			cancel(err)
 		}
 	})
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
 	for done := false; !done; {
 		select {
 		case <-collected:
 			done = true
 		case err := <-f.accidents:
 			cancel(err)
-		case <-time.After(tick):
+		case <-ticker.C:
 			k.progress(counts.progress(run))
 		}
 	}
@@ -125,8 +127,8 @@ func (k *keeper) startLoads(ctx context.Context, f *fleet) ([]*program, error) {
 func (k *keeper) play(ctx context.Context, f *fleet, from protocol.Instant, fault chan<- protocol.Instant) error {
 	harmed := false
 	for _, event := range k.job.Scenario.Timeline {
-		if wait(ctx, protocol.Until(from.Add(event.At))) != nil {
-			return nil // the run ends for a reason that is known
+		if err := wait(ctx, protocol.Until(from.Add(event.At))); err != nil {
+			return err // the run has ended, and the reason for that stays its reason
 		}
 		if !harmed && !event.Kind.Heals() {
 			harmed = true

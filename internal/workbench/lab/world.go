@@ -29,13 +29,13 @@ func searchList() []string {
 	return []string{"lab.svc.cluster.local", "svc.cluster.local", "cluster.local"}
 }
 
-// podAddress numbers the servers through a /16: 10.0.1.1, 10.0.1.2, …
+// podAddress numbers the servers through a /16: a.b.1.2, a.b.1.3 and so on.
 func podAddress(a, b byte, n int) netip.Addr {
-	return netip.AddrFrom4([4]byte{a, b, byte(1 + n/250), byte(1 + n%250)})
+	return netip.AddrFrom4([4]byte{a, b, byte(1 + n/250), byte(1 + n%250)}) //nolint:gosec // n is a few hundred at most
 }
 
 // build makes the world that the isolation gives. steps that the system
-// refuses are a *Failure. drops says whether silence will be asked for.
+// refuses are a *StepError. drops says whether silence will be asked for.
 func build(isolation Isolation, drops bool) (world, error) {
 	switch isolation {
 	case Namespaces:

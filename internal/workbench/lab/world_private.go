@@ -19,7 +19,7 @@ type privateWorld struct {
 }
 
 // newPrivateWorld furnishes the namespaces this process was started in, step
-// by step; the step that the system refuses is in the *Failure.
+// by step; the step that the system refuses is in the *StepError.
 func newPrivateWorld(drops bool) (*privateWorld, error) {
 	w := &privateWorld{}
 	steps := []struct {

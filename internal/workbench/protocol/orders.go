@@ -23,7 +23,7 @@ type LoadOrder struct {
 }
 
 // Go starts the calls of a load program that has reported ready. Calls start
-// at Start and are counted when they were issued in [From, Until).
+// at Start and are counted when they were planned for [From, Until).
 type Go struct {
 	Start Instant       `json:"start"`
 	From  Instant       `json:"from"`

@@ -39,12 +39,14 @@ func NewRecorder(run Go, badAfter time.Duration) *Recorder {
 	}
 }
 
-// Counts says whether a call issued at t belongs to the measured part of the run.
+// Counts says whether a call planned for t belongs to the measured part of the
+// run. The plan decides, so that the number of calls does not depend on how late
+// this machine is.
 func (r *Recorder) Counts(t Instant) bool { return t >= r.run.From && t < r.run.Until }
 
 // Add records one call; a call outside the measured part is ignored.
 func (r *Recorder) Add(o Outcome) {
-	if !r.Counts(o.Issued) {
+	if !r.Counts(o.Planned) {
 		return
 	}
 	bad := o.Code != "OK" || o.Took >= r.badAfter
@@ -61,7 +63,7 @@ func (r *Recorder) Add(o Outcome) {
 	// Clamped, so it cannot be out of the histogram's range.
 	_ = r.latency.RecordValue(min(max(o.Took.Microseconds(), shortest), longest))
 	t.MaxLag = max(t.MaxLag, o.Issued.Sub(o.Planned))
-	slice := int(o.Issued.Sub(r.run.From) / r.run.Slice)
+	slice := int(o.Planned.Sub(r.run.From) / r.run.Slice)
 	for len(t.Slices) <= slice {
 		t.Slices = append(t.Slices, Slice{})
 	}
@@ -73,7 +75,7 @@ func (r *Recorder) Add(o Outcome) {
 	}
 }
 
-// Attempt counts one stream that was begun for a call issued at t.
+// Attempt counts one stream that was begun for a call planned for t.
 func (r *Recorder) Attempt(t Instant) {
 	if !r.Counts(t) {
 		return

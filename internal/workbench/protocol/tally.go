@@ -18,7 +18,7 @@ type Tally struct {
 	Bad      int64            `json:"bad"`      // failed, or slower than the limit
 	LastBad  Instant          `json:"last_bad"` // when the last bad call was issued; 0 without one
 	MaxLag   time.Duration    `json:"max_lag"`  // how late the program issued its latest call
-	Slices   []Slice          `json:"slices"`   // calls by when they were issued
+	Slices   []Slice          `json:"slices"`   // calls by when they were planned
 	Latency  []byte           `json:"latency"`  // compressed histogram of microseconds; see Quantiles
 }
 

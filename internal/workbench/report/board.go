@@ -2,18 +2,21 @@ package report
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"charm.land/lipgloss/v2"
-	"charm.land/lipgloss/v2/table"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
 const (
 	sparkColumns = 24
-	wideEnough   = 112 // columns of the terminal that the sparks need
-	textWidth    = 96
+	wideEnough   = 118 // columns of the terminal that the sparks need
+	roomy        = 92  // that the rest of the table needs
+	textWidth    = 100
+	leastRoom    = 20 // for a text, however narrow the terminal
+	markWidth    = 11
 	lagWarning   = 100.0 // ms by which the lab may be late before its figures are doubtful
 )
 
@@ -26,23 +29,50 @@ func Board(s Scenario, width int) string {
 		fmt.Fprintf(&b, "  %s %s\n", caution().Render("skipped:"), s.Skipped)
 		return b.String()
 	}
+	text := min(width, textWidth)
 	b.WriteString(arms(s, width))
-	b.WriteString("\n")
+	b.WriteString(hanging("  ", faint().Render(legend(s, width)), text) + "\n\n")
 	for _, a := range s.Arms {
-		story := lipgloss.NewStyle().Width(min(width, textWidth) - armWidth).Render(Story(s, a))
 		name := lipgloss.NewStyle().Width(armWidth).PaddingLeft(2).Inherit(armStyle(a.Name)).Render(a.Name)
-		b.WriteString(lipgloss.JoinHorizontal(lipgloss.Top, name, story) + "\n")
+		b.WriteString(hanging(name, Story(s, a), text) + "\n")
 	}
 	if len(s.Expectations) > 0 {
 		b.WriteString("\n")
 	}
 	for _, e := range s.Expectations {
-		b.WriteString(verdict(e) + "\n")
+		b.WriteString(verdict(e, width) + "\n")
 	}
 	if warning := lag(s); warning != "" {
-		b.WriteString(caution().Render("  "+warning) + "\n")
+		b.WriteString("\n" + hanging("  ", caution().Render(warning), text) + "\n")
 	}
-	return b.String()
+	return trimmed(b.String())
+}
+
+// hanging puts a text beside a label and breaks it so that it fits into width.
+func hanging(label, text string, width int) string {
+	room := max(width-lipgloss.Width(label), leastRoom)
+	return lipgloss.JoinHorizontal(lipgloss.Top, label, lipgloss.NewStyle().Width(room).Render(text))
+}
+
+// trimmed removes the blanks with which lipgloss fills lines up.
+func trimmed(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// legend explains what the headings are too short for.
+func legend(s Scenario, width int) string {
+	bad := fmt.Sprintf("bad: failed, or took %s or longer", span(s.BadAfterMS))
+	shown := []string{bad}
+	for _, c := range columns(s, width) {
+		if c.legend != "" {
+			shown = append(shown, c.legend)
+		}
+	}
+	return strings.Join(shown, " · ")
 }
 
 const armWidth = 23
@@ -60,64 +90,6 @@ func armStyle(name string) lipgloss.Style {
 	return lipgloss.NewStyle()
 }
 
-// arms is the table with one line per arm.
-func arms(s Scenario, width int) string {
-	headers := []string{"", "calls", "failed", "attempts", "p50 ms", "p99 ms", "max ms", "busiest", "last bad"}
-	wide := width >= wideEnough
-	if wide {
-		headers = append(headers, axis(s, sparkColumns))
-	}
-	t := table.New().Headers(headers...).
-		Border(lipgloss.NormalBorder()).BorderStyle(faint()).
-		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).
-		StyleFunc(func(row, column int) lipgloss.Style {
-			return cellStyle(s, row, column)
-		})
-	for _, a := range s.Arms {
-		cells := []string{
-			a.Name, thousands(a.Calls), thousands(a.Failed()),
-			fmt.Sprintf("%.3f ×", a.AttemptsPerCall()),
-			figure(a.P50), figure(a.P99), figure(a.Max),
-			fmt.Sprintf("%.2f ×", a.BusiestOverMean), lastBad(s, a),
-		}
-		if wide {
-			cells = append(cells, spark(a.Timeline, sparkColumns))
-		}
-		t.Row(cells...)
-	}
-	return lipgloss.NewStyle().PaddingLeft(1).Render(t.Render()) + "\n"
-}
-
-// The columns that StyleFunc treats on their own.
-const (
-	nameColumn   = 0
-	failedColumn = 2
-	lastColumn   = 8
-	sparkColumn  = 9
-)
-
-func cellStyle(s Scenario, row, column int) lipgloss.Style {
-	style := lipgloss.NewStyle().PaddingLeft(1).PaddingRight(1)
-	if column != nameColumn && column != sparkColumn {
-		style = style.Align(lipgloss.Right)
-	}
-	if row == table.HeaderRow {
-		return style.Inherit(faint())
-	}
-	a := s.Arms[row]
-	switch column {
-	case nameColumn:
-		return style.Inherit(armStyle(a.Name))
-	case failedColumn:
-		return style.Inherit(alarm(a.Failed() > 0))
-	case lastColumn:
-		return style.Inherit(alarm(a.LastBad > 0))
-	case sparkColumn:
-		return style.Inherit(alarm(a.Bad > 0))
-	}
-	return style
-}
-
 func alarm(on bool) lipgloss.Style {
 	if on {
 		return bad()
@@ -125,24 +97,22 @@ func alarm(on bool) lipgloss.Style {
 	return good()
 }
 
-func lastBad(s Scenario, a Arm) string {
-	switch {
-	case s.FaultAfter == 0:
-		return "-"
-	case a.LastBad == 0:
+func lastBad(a Arm) string {
+	if a.LastBad == 0 {
 		return "none"
 	}
 	return "+" + span(a.LastBad)
 }
 
-// verdict is one line of expectation, got and want.
-func verdict(e Expectation) string {
-	mark := good().Render("✓ kept  ")
+// verdict is one expectation, what was got and what was wanted.
+func verdict(e Expectation, width int) string {
+	mark := good().Render("✓ kept")
 	if !e.OK {
 		mark = bad().Bold(true).Render("✗ broken")
 	}
-	return fmt.Sprintf("  %s %s: %s %s", mark, e.Arm, e.Text,
-		faint().Render(fmt.Sprintf("(%s is %s, wanted %s)", e.Metric, exact(e.Got), e.Want)))
+	label := lipgloss.NewStyle().Width(markWidth).PaddingLeft(2).Render(mark)
+	figures := fmt.Sprintf("(%s is %s, wanted %s)", e.Metric, exact(e.Got), e.Want)
+	return hanging(label, e.Arm+": "+e.Text+" "+faint().Render(figures), width)
 }
 
 // exact shows enough digits that a value beside its bound is told from it.
@@ -183,11 +153,12 @@ func Summary(scenarios []Scenario, took string) string {
 		}
 	}
 	var b strings.Builder
-	if broken > 0 {
-		b.WriteString(bad().Bold(true).Render(fmt.Sprintf("%d of %d expectations broken", broken, broken+kept)))
-	} else if kept > 0 {
-		b.WriteString(good().Bold(true).Render(fmt.Sprintf("All %d expectations kept", kept)))
-	} else {
+	switch {
+	case broken > 0:
+		b.WriteString(bad().Bold(true).Render(fmt.Sprintf("%d of %s broken", broken, expectations(broken+kept))))
+	case kept > 0:
+		b.WriteString(good().Bold(true).Render(expectations(kept) + " kept"))
+	default:
 		b.WriteString("Nothing was expected")
 	}
 	if skipped > 0 {
@@ -195,4 +166,11 @@ func Summary(scenarios []Scenario, took string) string {
 	}
 	b.WriteString(" in " + took + ".\n")
 	return b.String()
+}
+
+func expectations(n int) string {
+	if n == 1 {
+		return "1 expectation"
+	}
+	return strconv.Itoa(n) + " expectations"
 }

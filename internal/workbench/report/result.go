@@ -39,7 +39,7 @@ type Arm struct {
 	LastBad         float64          `json:"last_bad_ms"` // when after the first fault the last bad call was issued
 	Bad             int64            `json:"bad"`         // failed, or at least bad_after_ms long
 	MaxLag          float64          `json:"max_lag_ms"`  // how late the lab itself issued a call
-	Timeline        []Slice          `json:"timeline"`    // by when calls were issued
+	Timeline        []Slice          `json:"timeline"`    // by when calls were planned
 }
 
 // Slice is one slice of an arm's timeline.
@@ -95,26 +95,27 @@ func (a Arm) metric(m scenario.Metric) (float64, error) {
 	return 0, fmt.Errorf("no figure for the metric %q", m)
 }
 
-// Judge compares the figures of the arms with what the scenario expects. An arm
+// Judge compares the figures of the arms with what a scenario expects. An arm
 // that was skipped is not judged; an arm without calls meets no expectation,
 // because nothing was proved.
-func (s *Scenario) Judge(expect []scenario.Expectation) error {
+func Judge(arms []Arm, expect []scenario.Expectation) ([]Expectation, error) {
+	var judged []Expectation
 	for _, e := range expect {
-		for _, arm := range s.Arms {
+		for _, arm := range arms {
 			if arm.Name != string(e.Arm) || arm.Skipped != "" {
 				continue
 			}
 			got, err := arm.metric(e.Metric)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			s.Expectations = append(s.Expectations, Expectation{
+			judged = append(judged, Expectation{
 				Arm: arm.Name, Text: e.Text, Metric: string(e.Metric),
 				Got: got, Want: e.Want.String(), OK: arm.Calls > 0 && e.Want.Holds(got),
 			})
 		}
 	}
-	return nil
+	return judged, nil
 }
 
 // Kept says whether every expectation of surefoot held. The other arms are

@@ -36,7 +36,7 @@ func Story(s Scenario, a Arm) string {
 
 // share says how evenly the calls were spread.
 func share(a Arm) string {
-	return fmt.Sprintf("The busiest server carried %s × the mean.", figure(a.BusiestOverMean))
+	return fmt.Sprintf("The busiest server carried %.2f × the mean.", a.BusiestOverMean)
 }
 
 // nearEnd is how close to the end of a run, as a part of the time since the

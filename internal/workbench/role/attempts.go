@@ -9,8 +9,8 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
 )
 
-// issuedKey marks the context of a call with the instant of its issue.
-type issuedKey struct{}
+// plannedKey marks the context of a call with the instant for which it was planned.
+type plannedKey struct{}
 
 // attempts counts the streams that a channel begins: retries by anyone and
 // grpc's own transparent ones belong to the call they repeat; streams without a
@@ -24,12 +24,12 @@ func (a attempts) HandleRPC(ctx context.Context, event stats.RPCStats) {
 	if _, begins := event.(*stats.Begin); !begins {
 		return
 	}
-	issued, ofCall := ctx.Value(issuedKey{}).(protocol.Instant)
+	planned, ofCall := ctx.Value(plannedKey{}).(protocol.Instant)
 	if !ofCall {
-		issued = protocol.Now()
+		planned = protocol.Now()
 	}
 	if recorder := a.recorder.Load(); recorder != nil {
-		recorder.Attempt(issued)
+		recorder.Attempt(planned)
 	}
 }
 

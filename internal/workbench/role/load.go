@@ -165,7 +165,7 @@ func (l *load) pace(ctx context.Context, c client, run protocol.Go, recorder *pr
 // call is what every caller does, whatever the arm.
 func (l *load) call(ctx context.Context, c client, planned protocol.Instant) protocol.Outcome {
 	issued := protocol.Now()
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, issuedKey{}, issued), l.order.Deadline)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, plannedKey{}, planned), l.order.Deadline)
 	defer cancel()
 	reply, err := c.stub.Get(ctx, &inventoryv1.GetRequest{Sku: sku})
 	return protocol.Outcome{

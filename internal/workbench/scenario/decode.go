@@ -23,7 +23,7 @@ type decoder struct {
 	errors Errors
 }
 
-func (d *decoder) fail(at *token.Token, format string, args ...any) {
+func (d *decoder) failf(at *token.Token, format string, args ...any) {
 	e := Error{File: d.file, Line: 1, Column: 1, Text: fmt.Sprintf(format, args...)}
 	if at != nil && at.Position != nil {
 		e.Line, e.Column = at.Position.Line, at.Position.Column
@@ -36,11 +36,10 @@ func (d *decoder) document(text []byte) *ast.DocumentNode {
 	// The parser expects valid UTF-8 lines; it reports the rest by itself.
 	file, err := parser.ParseBytes(text, parser.ParseComments)
 	if err != nil {
-		var where yaml.Error
-		if errors.As(err, &where) {
-			d.fail(where.GetToken(), "%s", where.GetMessage())
+		if where, ok := errors.AsType[yaml.Error](err); ok {
+			d.failf(where.GetToken(), "%s", where.GetMessage())
 		} else {
-			d.fail(nil, "not YAML: %v", err)
+			d.failf(nil, "not YAML: %v", err)
 		}
 		return nil
 	}
@@ -53,13 +52,13 @@ func (d *decoder) document(text []byte) *ast.DocumentNode {
 			continue
 		}
 		if found != nil {
-			d.fail(doc.Body.GetToken(), "a second document: give each scenario a file of its own")
+			d.failf(doc.Body.GetToken(), "a second document: give each scenario a file of its own")
 			return nil
 		}
 		found = doc
 	}
 	if found == nil {
-		d.fail(nil, "the file is empty: a scenario needs fleet, load, arms and expect; copy one of the files in scenarios/")
+		d.failf(nil, "the file is empty: a scenario needs fleet, load, arms and expect; copy one of the files in scenarios/")
 	}
 	return found
 }
@@ -88,30 +87,30 @@ func (d *decoder) mapping(node ast.Node, what string, fields ...field) {
 	case *ast.MappingValueNode:
 		entries = []*ast.MappingValueNode{n}
 	default:
-		d.fail(node.GetToken(), "%s must be a mapping with %s, not %s", what, strings.Join(names, ", "), describe(node))
+		d.failf(node.GetToken(), "%s must be a mapping with %s, not %s", what, strings.Join(names, ", "), describe(node))
 		return
 	}
 	seen := map[string]bool{}
 	for _, entry := range entries {
 		key := entry.Key.GetToken()
 		if seen[key.Value] {
-			d.fail(key, "%s has %q twice: keep one", what, key.Value)
+			d.failf(key, "%s has %q twice: keep one", what, key.Value)
 			continue
 		}
 		seen[key.Value] = true
 		i := slices.Index(names, key.Value)
 		switch {
 		case i < 0:
-			d.fail(key, "%s has no field %q: %s", what, key.Value, oneOf(key.Value, names))
+			d.failf(key, "%s has no field %q: %s", what, key.Value, OneOf(key.Value, names))
 		case entry.Value == nil || entry.Value.Type() == ast.NullType:
-			d.fail(key, "%s.%s has no value: give one or remove the line", what, key.Value)
+			d.failf(key, "%s.%s has no value: give one or remove the line", what, key.Value)
 		default:
 			fields[i].read(entry.Value)
 		}
 	}
 	for _, f := range fields {
 		if f.must && !seen[f.name] {
-			d.fail(node.GetToken(), "%s lacks the field %q: add it", what, f.name)
+			d.failf(node.GetToken(), "%s lacks the field %q: add it", what, f.name)
 		}
 	}
 }
@@ -120,12 +119,12 @@ func (d *decoder) mapping(node ast.Node, what string, fields ...field) {
 func (d *decoder) list(node ast.Node, what string, read func(ast.Node)) {
 	seq, ok := node.(*ast.SequenceNode)
 	if !ok {
-		d.fail(node.GetToken(), "%s must be a list, not %s: start each element with a dash", what, describe(node))
+		d.failf(node.GetToken(), "%s must be a list, not %s: start each element with a dash", what, describe(node))
 		return
 	}
 	for _, element := range seq.Values {
 		if element == nil || element.Type() == ast.NullType {
-			d.fail(seq.GetToken(), "%s has an empty element: remove it", what)
+			d.failf(seq.GetToken(), "%s has an empty element: remove it", what)
 			continue
 		}
 		read(element)
@@ -141,16 +140,16 @@ func (d *decoder) text(into *string, what string) func(ast.Node) {
 			got = n.Value
 		case *ast.LiteralNode:
 			if strings.HasPrefix(n.Start.Value, ">") && n.Value != nil && n.Value.Value == "" {
-				d.fail(n.Start, "%s is read as a block of text because it starts with >: write it in quotes", what)
+				d.failf(n.Start, "%s is read as a block of text because it starts with >: write it in quotes", what)
 				return
 			}
 			got = n.Value.Value
 		default:
-			d.fail(node.GetToken(), "%s must be text, not %s: write it in quotes", what, describe(node))
+			d.failf(node.GetToken(), "%s must be text, not %s: write it in quotes", what, describe(node))
 			return
 		}
 		if *into = strings.TrimSpace(got); *into == "" {
-			d.fail(node.GetToken(), "%s is empty: give it a text or remove the line", what)
+			d.failf(node.GetToken(), "%s is empty: give it a text or remove the line", what)
 		}
 	}
 }
@@ -162,18 +161,18 @@ func (d *decoder) duration(into *time.Duration, what string, least, most time.Du
 		s, ok := node.(*ast.StringNode)
 		if !ok {
 			if _, number := node.(ast.ScalarNode); number {
-				d.fail(at, "%s is %s without a unit: write 250ms, 2s or 1m30s", what, at.Value)
+				d.failf(at, "%s is %s without a unit: write 250ms, 2s or 1m30s", what, at.Value)
 			} else {
-				d.fail(at, "%s must be a duration such as 250ms or 2s, not %s", what, describe(node))
+				d.failf(at, "%s must be a duration such as 250ms or 2s, not %s", what, describe(node))
 			}
 			return
 		}
 		got, err := time.ParseDuration(s.Value)
 		switch {
 		case err != nil:
-			d.fail(at, "%s is %q, which is no duration: write 250ms, 2s or 1m30s", what, s.Value)
+			d.failf(at, "%s is %q, which is no duration: write 250ms, 2s or 1m30s", what, s.Value)
 		case got < least || got > most:
-			d.fail(at, "%s is %v, outside of %v to %v: choose a value within", what, got, least, most)
+			d.failf(at, "%s is %v, outside of %v to %v: choose a value within", what, got, least, most)
 		default:
 			*into = got
 		}
@@ -184,12 +183,12 @@ func (d *decoder) duration(into *time.Duration, what string, least, most time.Du
 func (d *decoder) whole(node ast.Node, what string, least, most int) (int, bool) {
 	n, ok := node.(*ast.IntegerNode)
 	if !ok {
-		d.fail(node.GetToken(), "%s must be a whole number, not %s", what, describe(node))
+		d.failf(node.GetToken(), "%s must be a whole number, not %s", what, describe(node))
 		return 0, false
 	}
 	got, err := strconv.Atoi(n.Token.Value)
 	if err != nil || got < least || got > most {
-		d.fail(n.Token, "%s is %s, outside of %d to %d: choose a value within", what, n.Token.Value, least, most)
+		d.failf(n.Token, "%s is %s, outside of %d to %d: choose a value within", what, n.Token.Value, least, most)
 		return 0, false
 	}
 	return got, true
@@ -210,12 +209,12 @@ func (d *decoder) number(into *float64, what string, most float64) func(ast.Node
 		switch node.(type) {
 		case *ast.IntegerNode, *ast.FloatNode:
 		default:
-			d.fail(at, "%s must be a number, not %s", what, describe(node))
+			d.failf(at, "%s must be a number, not %s", what, describe(node))
 			return
 		}
 		got, err := strconv.ParseFloat(at.Value, 64)
 		if err != nil || math.IsNaN(got) || got <= 0 || got > most {
-			d.fail(at, "%s is %s, outside of 0 to %v: choose a value within", what, at.Value, most)
+			d.failf(at, "%s is %s, outside of 0 to %v: choose a value within", what, at.Value, most)
 			return
 		}
 		*into = got
@@ -231,7 +230,7 @@ func choice[S ~string](d *decoder, into *S, what string, names []S) func(ast.Nod
 			return
 		}
 		if !slices.Contains(names, S(got)) {
-			d.fail(node.GetToken(), "%s is %q, which is unknown: %s", what, got, oneOf(got, names))
+			d.failf(node.GetToken(), "%s is %q, which is unknown: %s", what, got, OneOf(got, names))
 			return
 		}
 		*into = S(got)

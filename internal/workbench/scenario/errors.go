@@ -39,9 +39,9 @@ func (e Errors) sorted() Errors {
 	return e
 }
 
-// oneOf lists names for a person, and points out the one that was probably
+// OneOf lists names for a person, and points out the one that was probably
 // meant.
-func oneOf[S ~string](got string, names []S) string {
+func OneOf[S ~string](got string, names []S) string {
 	quoted := make([]string, len(names))
 	best, distance := "", 3
 	for i, name := range names {

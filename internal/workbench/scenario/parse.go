@@ -30,14 +30,14 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		Load: Load{Warmup: time.Second, Deadline: 2 * time.Second, BadAfter: 250 * time.Millisecond},
 	}
 	if !regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`).MatchString(s.Name) {
-		d.fail(nil, "the file is named %q: name it in lower case with dashes, such as slow-node.yaml", filepath.Base(file))
+		d.failf(nil, "the file is named %q: name it in lower case with dashes, such as slow-node.yaml", filepath.Base(file))
 	}
 	doc := d.document(text)
 	if doc == nil {
 		return nil, d.errors.sorted()
 	}
 	if s.Intent = intent(text); s.Intent == "" {
-		d.fail(nil, "the file does not start with a comment: say in a paragraph what it is meant to show")
+		d.failf(nil, "the file does not start with a comment: say in a paragraph what it is meant to show")
 	}
 	var expect, timeline []ast.Node
 	d.mapping(doc.Body, "the scenario",
@@ -55,10 +55,13 @@ func Parse(file string, text []byte) (*Scenario, error) {
 	)
 	// These are checked against the fleet, the load and the arms, which may
 	// stand below them in the file.
+	before := len(d.errors)
 	for _, n := range timeline {
 		d.fault(n, s)
 	}
-	d.order(s)
+	if len(d.errors) == before { // else it would judge faults that nobody wrote
+		d.order(s)
+	}
 	for _, n := range expect {
 		d.expectation(n, s)
 	}
@@ -93,12 +96,12 @@ func (d *decoder) dns(n ast.Node, dns *DNS) {
 		may("ttl", func(n ast.Node) {
 			d.duration(&dns.TTL, "dns.ttl", 0, time.Hour)(n)
 			if dns.TTL%time.Second != 0 {
-				d.fail(n.GetToken(), "dns.ttl is %v: DNS knows whole seconds only", dns.TTL)
+				d.failf(n.GetToken(), "dns.ttl is %v: DNS knows whole seconds only", dns.TTL)
 			}
 		}),
 		may("shuffle", func(n ast.Node) {
 			if seed, ok := d.whole(n, "dns.shuffle", 0, math.MaxInt32); ok {
-				dns.Shuffle = uint64(seed)
+				dns.Shuffle = uint64(seed) //nolint:gosec // not negative: checked one line above
 			}
 		}),
 		may("delist_after", d.duration(&dns.DelistAfter, "dns.delist_after", time.Millisecond, maxDuration)),
@@ -123,13 +126,13 @@ func (d *decoder) arms(n ast.Node, s *Scenario) {
 		switch {
 		case arm == "":
 		case slices.Contains(s.Arms, arm):
-			d.fail(e.GetToken(), "the arm %q stands twice: keep one", arm)
+			d.failf(e.GetToken(), "the arm %q stands twice: keep one", arm)
 		default:
 			s.Arms = append(s.Arms, arm)
 		}
 	})
 	if seq, ok := n.(*ast.SequenceNode); ok && len(seq.Values) == 0 {
-		d.fail(n.GetToken(), "arms is empty: name at least one of grpc-go, grpc-go round_robin, surefoot")
+		d.failf(n.GetToken(), "arms is empty: name at least one of grpc-go, grpc-go round_robin, surefoot")
 	}
 }
 
@@ -139,7 +142,7 @@ func (d *decoder) expectation(n ast.Node, s *Scenario) {
 		must("arm", func(n ast.Node) {
 			choice(d, &e.Arm, "the arm", Arms())(n)
 			if e.Arm != "" && len(s.Arms) > 0 && !slices.Contains(s.Arms, e.Arm) {
-				d.fail(n.GetToken(), "the arm %q does not take part: add it to arms or remove the expectation", e.Arm)
+				d.failf(n.GetToken(), "the arm %q does not take part: add it to arms or remove the expectation", e.Arm)
 			}
 		}),
 		must("text", d.text(&e.Text, "text")),
@@ -152,14 +155,14 @@ func (d *decoder) expectation(n ast.Node, s *Scenario) {
 			}
 			bound, err := ParseBound(text)
 			if err != nil {
-				d.fail(n.GetToken(), `want is no comparison: %v; write "<= 1000"`, err)
+				d.failf(n.GetToken(), `want is no comparison: %v; write "<= 1000"`, err)
 				return
 			}
 			e.Want = bound
 		}),
 	)
 	if _, faulty := s.FirstFault(); e.Metric == LastBad && !faulty {
-		d.fail(n.GetToken(), "last_bad_ms counts from the first fault, and the timeline has none: add a fault or choose another metric")
+		d.failf(n.GetToken(), "last_bad_ms counts from the first fault, and the timeline has none: add a fault or choose another metric")
 	}
 	s.Expect = append(s.Expect, e)
 }

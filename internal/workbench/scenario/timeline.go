@@ -16,7 +16,7 @@ func (d *decoder) fault(n ast.Node, s *Scenario) {
 			before := len(d.errors)
 			d.duration(&f.At, "at", 0, maxDuration)(n)
 			if len(d.errors) == before && s.Load.Duration > 0 && f.At >= s.Load.Duration {
-				d.fail(n.GetToken(), "at is %v, but the measured part ends after %v: strike earlier or lengthen load.duration", f.At, s.Load.Duration)
+				d.failf(n.GetToken(), "at is %v, but the measured part ends after %v: strike earlier or lengthen load.duration", f.At, s.Load.Duration)
 			}
 		}),
 		must("fault", choice(d, &f.Kind, "the fault", FaultKinds())),
@@ -26,15 +26,15 @@ func (d *decoder) fault(n ast.Node, s *Scenario) {
 				switch {
 				case !ok:
 				case s.Fleet.Servers > 0 && number > s.Fleet.Servers:
-					d.fail(e.GetToken(), "there is no server %d: fleet.servers is %d, and they are numbered from 1", number, s.Fleet.Servers)
+					d.failf(e.GetToken(), "there is no server %d: fleet.servers is %d, and they are numbered from 1", number, s.Fleet.Servers)
 				case slices.Contains(f.Servers, number):
-					d.fail(e.GetToken(), "server %d stands twice: keep one", number)
+					d.failf(e.GetToken(), "server %d stands twice: keep one", number)
 				default:
 					f.Servers = append(f.Servers, number)
 				}
 			})
 			if seq, ok := n.(*ast.SequenceNode); ok && len(seq.Values) == 0 {
-				d.fail(n.GetToken(), "servers is empty: name those to strike, such as [1, 2]")
+				d.failf(n.GetToken(), "servers is empty: name those to strike, such as [1, 2]")
 			}
 		}),
 	)
