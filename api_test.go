@@ -145,8 +145,10 @@ func exportedValues(d *ast.GenDecl, add func(string, ...any), text func(any) str
 }
 
 func exportedType(spec *ast.TypeSpec, add func(string, ...any), text func(any) string) {
-	var fields *ast.FieldList
-	kind := ""
+	var (
+		fields *ast.FieldList
+		kind   string // struct or interface
+	)
 	switch of := spec.Type.(type) {
 	case *ast.StructType:
 		fields, kind = of.Fields, "struct"

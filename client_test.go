@@ -11,8 +11,6 @@ import (
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 // Every mistake is in the one error, with where it is and how to mend it.
 func TestConstructionReportsEveryMistakeAtOnce(t *testing.T) {
 	bad := []surefoot.Option{
@@ -20,7 +18,7 @@ func TestConstructionReportsEveryMistakeAtOnce(t *testing.T) {
 		surefoot.WithContract(&surefootv1.Contract{
 			ServiceName: "inventory.v1.Inventory",
 			Methods: map[string]*surefootv1.MethodContract{
-				"Get":     {Method: &surefootv1.Method{DeadlineMs: ptr(int64(-5))}},
+				"Get":     {Method: &surefootv1.Method{DeadlineMs: new(int64(-5))}},
 				"Reserve": {Method: &surefootv1.Method{Retry: &surefootv1.Retry{Codes: []surefootv1.Code{surefootv1.Code_UNAVAILABLE}}}},
 			},
 		}),
@@ -29,7 +27,7 @@ func TestConstructionReportsEveryMistakeAtOnce(t *testing.T) {
 		`no .proto of the service "nobody.v1.Nothing" is linked`,
 		"no credentials: add WithTransportCredentials(…), or WithInsecure()",
 		"inventory.v1.Inventory/Get: deadline_ms is -",
-		"inventory.v1.Inventory/Reserve: retry.codes lists [Unavailable], but the method is not idempotent",
+		"inventory.v1.Inventory/Reserve: retry.codes lists [UNAVAILABLE], but the method is not idempotent",
 	}
 	_, clientErr := surefoot.NewClient("dns:///inventory:7443", bad[0], bad[1])
 	_, serverErr := surefoot.NewServer(bad[0], bad[1])

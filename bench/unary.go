@@ -42,9 +42,12 @@ func (stock) Get(_ context.Context, r *inventoryv1.GetRequest) (*inventoryv1.Get
 
 func newFixture() (*fixture, error) {
 	f := &fixture{}
-	var endpoints []resolver.Endpoint
+	var (
+		endpoints []resolver.Endpoint
+		listen    net.ListenConfig
+	)
 	for range servers {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		lis, err := listen.Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}

@@ -158,20 +158,16 @@ func (t *Table) compileUndescribed(c *surefootv1.Contract, methods map[string]*M
 // serviceOptions returns a copy of the options of sd; never nil.
 func serviceOptions(sd protoreflect.ServiceDescriptor, at place, p *problems) *surefootv1.Service {
 	opts := reparse(sd.Options(), &descriptorpb.ServiceOptions{}, at, p)
-	out := proto.CloneOf(proto.GetExtension(opts, surefootv1.E_Service).(*surefootv1.Service))
-	if out == nil {
-		out = &surefootv1.Service{}
-	}
+	out := &surefootv1.Service{}
+	proto.Merge(out, extension(opts, surefootv1.E_Service))
 	p.unusable(at, "", out)
 	return out
 }
 
 func methodOptions(md protoreflect.MethodDescriptor, at place, p *problems) (*surefootv1.Method, policy.Safety) {
-	opts := reparse(md.Options(), &descriptorpb.MethodOptions{}, at, p).(*descriptorpb.MethodOptions)
-	out := proto.CloneOf(proto.GetExtension(opts, surefootv1.E_Method).(*surefootv1.Method))
-	if out == nil {
-		out = &surefootv1.Method{}
-	}
+	opts := reparse(md.Options(), &descriptorpb.MethodOptions{}, at, p)
+	out := &surefootv1.Method{}
+	proto.Merge(out, extension(opts, surefootv1.E_Method))
 	p.unusable(at, "", out)
 	return out, safetyOf(int32(opts.GetIdempotencyLevel()))
 }
@@ -179,7 +175,7 @@ func methodOptions(md protoreflect.MethodDescriptor, at place, p *problems) (*su
 // reparse reads options again with the generated types. A descriptor that was
 // not generated into this program may hold them as dynamic messages or as
 // unknown fields.
-func reparse(from proto.Message, into proto.Message, at place, p *problems) proto.Message {
+func reparse[M proto.Message](from proto.Message, into M, at place, p *problems) M {
 	b, err := proto.Marshal(from)
 	if err == nil {
 		err = proto.Unmarshal(b, into)
@@ -189,6 +185,13 @@ func reparse(from proto.Message, into proto.Message, at place, p *problems) prot
 		proto.Reset(into)
 	}
 	return into
+}
+
+// extension returns the extension xt of opts, which has messages as values. It
+// may be nil, of its type.
+func extension(opts proto.Message, xt protoreflect.ExtensionType) proto.Message {
+	m, _ := proto.GetExtension(opts, xt).(proto.Message) // always, by xt
+	return m
 }
 
 func safetyOf(level int32) policy.Safety {

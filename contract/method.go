@@ -155,14 +155,14 @@ func (p *problems) invalid(at place, prefix string, err, inherited error) {
 }
 
 // invalids returns what err, of a Validate, joins.
-func invalids(err error) []policy.Invalid {
+func invalids(err error) []policy.FieldError {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}
-	var list []policy.Invalid
+	var list []policy.FieldError
 	for _, e := range joined.Unwrap() {
-		if inv, ok := errors.AsType[*policy.Invalid](e); ok {
+		if inv, ok := errors.AsType[*policy.FieldError](e); ok {
 			list = append(list, *inv)
 		}
 	}

@@ -39,13 +39,13 @@ func (b Backoff) Delay(n int, r uint64) time.Duration {
 func (b Backoff) validate(field string) []error {
 	var errs []error
 	if b.Base < 0 {
-		errs = append(errs, &Invalid{field + ".base_ms", fmt.Sprintf("is %d; a time cannot be negative: set the bound of the first wait, 0 for none", b.Base.Milliseconds())})
+		errs = append(errs, &FieldError{field + ".base_ms", fmt.Sprintf("is %d; a time cannot be negative: set the bound of the first wait, 0 for none", b.Base.Milliseconds())})
 	}
 	if b.Max < 0 {
-		errs = append(errs, &Invalid{field + ".max_ms", fmt.Sprintf("is %d; a time cannot be negative: set the bound of every wait", b.Max.Milliseconds())})
+		errs = append(errs, &FieldError{field + ".max_ms", fmt.Sprintf("is %d; a time cannot be negative: set the bound of every wait", b.Max.Milliseconds())})
 	}
 	if b.Base > 0 && b.Max > 0 && b.Max < b.Base {
-		errs = append(errs, &Invalid{field + ".max_ms", fmt.Sprintf("is %d, below base_ms of %d: raise it, or lower base_ms", b.Max.Milliseconds(), b.Base.Milliseconds())})
+		errs = append(errs, &FieldError{field + ".max_ms", fmt.Sprintf("is %d, below base_ms of %d: raise it, or lower base_ms", b.Max.Milliseconds(), b.Base.Milliseconds())})
 	}
 	return errs
 }

@@ -56,12 +56,12 @@ func (c Connection) UserTimeout() time.Duration {
 	return c.KeepaliveTimeout
 }
 
-// Validate reports every value of c that cannot hold, each as an [*Invalid],
+// Validate reports every value of c that cannot hold, each as an [*FieldError],
 // joined with [errors.Join]; nil if there are none.
 func (c Channel) Validate() error {
 	var errs []error
 	bad := func(field, format string, args ...any) {
-		errs = append(errs, &Invalid{Field: field, Problem: fmt.Sprintf(format, args...)})
+		errs = append(errs, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 	}
 	if c.Balance != RoundRobin {
 		bad("balance", "is not implemented: use round_robin")

@@ -1,6 +1,8 @@
 package policy_test
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -30,13 +32,23 @@ func TestCodesThatDoNotExistAreLeftOut(t *testing.T) {
 
 func TestACodeSetNamesItsCodesInTheirOrder(t *testing.T) {
 	for want, s := range map[string]policy.CodeSet{
-		"[]":                             0,
-		"[Aborted]":                      policy.Codes(codes.Aborted),
-		"[Canceled Aborted Unavailable]": policy.Codes(codes.Unavailable, codes.Canceled, codes.Aborted),
-		"[Code(31)]":                     policy.Codes(31),
+		"[]":                              0,
+		"[ABORTED]":                       policy.Codes(codes.Aborted),
+		"[CANCELLED ABORTED UNAVAILABLE]": policy.Codes(codes.Unavailable, codes.Canceled, codes.Aborted),
+		"[Code(31)]":                      policy.Codes(31),
 	} {
 		if got := s.String(); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestCodesHaveTheirNamesOfTheSpecification(t *testing.T) {
+	for c := codes.OK; c <= codes.Unauthenticated; c++ {
+		var parsed codes.Code
+		name := strings.Trim(policy.Codes(c).String(), "[]")
+		if err := parsed.UnmarshalJSON([]byte(strconv.Quote(name))); err != nil || parsed != c {
+			t.Errorf("%v is %q: %v", c, name, err)
 		}
 	}
 }

@@ -68,11 +68,11 @@ type Retry struct {
 }
 
 // Validate reports every value of m that contradicts another or itself, each
-// as an [*Invalid], joined with [errors.Join]; nil if there are none.
+// as an [*FieldError], joined with [errors.Join]; nil if there are none.
 func (m Method) Validate() error {
 	var errs []error
 	bad := func(field, format string, args ...any) {
-		errs = append(errs, &Invalid{Field: field, Problem: fmt.Sprintf(format, args...)})
+		errs = append(errs, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 	}
 	if m.Deadline < 0 {
 		bad("deadline_ms", "is %d; a time cannot be negative: remove it to inherit, or set the time a call may take", m.Deadline.Milliseconds())
@@ -101,8 +101,8 @@ func (m Method) Validate() error {
 // service are load without hope.
 const MaxAttemptsLimit = 10
 
-// An Invalid is one value of a policy that cannot hold.
-type Invalid struct {
+// A FieldError is one value of a policy that cannot hold.
+type FieldError struct {
 	// Field is the contract's name of the field, with dots: "retry.codes".
 	Field string
 	// Problem completes the sentence that Field begins, with how to fix it.
@@ -110,4 +110,4 @@ type Invalid struct {
 }
 
 // Error returns the field and its problem in one line.
-func (e *Invalid) Error() string { return e.Field + " " + e.Problem }
+func (e *FieldError) Error() string { return e.Field + " " + e.Problem }

@@ -21,9 +21,9 @@ func fields(t *testing.T, err error) []string {
 	}
 	var names []string
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
-		var inv *policy.Invalid
+		var inv *policy.FieldError
 		if !errors.As(e, &inv) {
-			t.Fatalf("%v is not an Invalid", e)
+			t.Fatalf("%v is not a FieldError", e)
 		}
 		if inv.Error() != inv.Field+" "+inv.Problem || !strings.Contains(inv.Problem, ":") {
 			t.Errorf("%q does not say how to fix it", inv)

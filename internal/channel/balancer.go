@@ -20,7 +20,7 @@ import (
 const policyName = "surefoot"
 
 // grpc-go takes balancers from a global registry that must be written in init.
-func init() { balancer.Register(builder{}) }
+func init() { balancer.Register(builder{}) } //nolint:gochecknoinits // see above
 
 type builder struct{}
 
@@ -207,6 +207,7 @@ func (b *fleet) forget(e *endpoint) {
 }
 
 func (b *fleet) connect(e *endpoint) error {
+	//nolint:staticcheck // deprecated for lists of several addresses; there is no other way yet
 	conn, err := b.cc.NewSubConn(e.addrs, balancer.NewSubConnOptions{
 		StateListener: func(s balancer.SubConnState) { b.onState(e, s) },
 	})
@@ -267,6 +268,7 @@ func (b *fleet) count(s connectivity.State, n int) {
 		b.ready += n
 	case connectivity.TransientFailure:
 		b.failing += n
+	default: // only these two are counted
 	}
 }
 

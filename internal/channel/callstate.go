@@ -102,7 +102,10 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	if !v.SameEndpoint() && a.endpoint != nil {
 		s.avoid(a.endpoint)
 	}
-	step := s.machine.Finish(now, v, pushback, s.fresh(), s.channel.cfg.Random())
+	// An attempt that no endpoint was picked for has left nothing behind: what
+	// ended it would end the next as well, whatever endpoint is ready.
+	fresh := a.endpoint != nil && s.fresh()
+	step := s.machine.Finish(now, v, pushback, fresh, s.channel.cfg.Random())
 	err = s.record(a, v, err, now, step.Why)
 	s.attemptDone()
 	return step, err

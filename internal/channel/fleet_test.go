@@ -181,7 +181,7 @@ func TestEndpointsAreToldApartByAttributes(t *testing.T) {
 // and a client that is idle for a night keeps its connections.
 func TestQuietNightKeepsConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, nil, contractOf(nil, &surefootv1.Service{Connection: &surefootv1.Connection{KeepaliveTimeMs: ptr(int64(300000))}}))
+		w := newWorld(t, 3, nil, contractOf(nil, &surefootv1.Service{Connection: &surefootv1.Connection{KeepaliveTimeMs: new(int64(300000))}}))
 		defer w.close()
 		w.warm()
 		w.mu.Lock()

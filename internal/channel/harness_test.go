@@ -83,7 +83,7 @@ func (s *server) kill() {
 	defer s.mu.Unlock()
 	_ = s.lis.Close()
 	for p := range s.open {
-		_ = p.Conn.Close()
+		_ = p.Close()
 	}
 	s.open = nil
 }
@@ -265,5 +265,3 @@ func contractOf(methods map[string]*surefootv1.MethodContract, service *surefoot
 		ServiceName: "inventory.v1.Inventory", Service: service, Methods: methods,
 	})
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -129,7 +129,7 @@ func TestStreamDeadlineOfTheContract(t *testing.T) {
 				<-w.Context().Done()
 				return w.Context().Err()
 			}
-		}, contractOf(map[string]*surefootv1.MethodContract{"Watch": {Method: &surefootv1.Method{DeadlineMs: ptr(int64(3000))}}}, nil))
+		}, contractOf(map[string]*surefootv1.MethodContract{"Watch": {Method: &surefootv1.Method{DeadlineMs: new(int64(3000))}}}, nil))
 		defer w.close()
 		start := time.Now()
 		stream, err := w.stub.Watch(t.Context(), watchRequest)

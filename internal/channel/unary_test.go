@@ -58,7 +58,7 @@ func TestKilledServerFailsNoIdempotentCall(t *testing.T) {
 				<-release
 				return nil, errors.New("the reply of a dead server")
 			}
-		}, contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{AttemptTimeoutMs: ptr(int64(0))}}}, nil))
+		}, contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{AttemptTimeoutMs: new(int64(0))}}}, nil))
 		defer w.close()
 		defer close(release)
 		w.warm()
@@ -94,8 +94,7 @@ func TestKilledServerFailsNoIdempotentCall(t *testing.T) {
 // the error, told that the write may have been applied, and no second attempt.
 func TestReserveIsNotRepeatedOnceItMayHaveBeenApplied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var w *world
-		w = newWorld(t, 3, func(s *server) {
+		w := newWorld(t, 3, func(s *server) {
 			s.reserve = func(ctx context.Context, r *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
 				s.kill()
 				<-ctx.Done()
@@ -463,7 +462,7 @@ func TestCloseEndsCallsInFlight(t *testing.T) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
-		}, contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{AttemptTimeoutMs: ptr(int64(0))}}}, nil))
+		}, contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{AttemptTimeoutMs: new(int64(0))}}}, nil))
 		done := make(chan error, 1)
 		go func() {
 			_, err := w.stub.Get(t.Context(), getRequest)
@@ -517,6 +516,32 @@ func TestTooLargeReplyIsNotRepeated(t *testing.T) {
 		_, attempts = w.seen()
 		if status.Code(err) != codes.ResourceExhausted || len(attempts) != 2 || attempts[1].Verdict != "local" {
 			t.Errorf("%v with %+v", err, attempts)
+		}
+	})
+}
+
+// An interceptor fails each attempt before an endpoint is picked. That other
+// endpoints are ready is no reason to try again for free.
+func TestFailureBeforeAPickCountsAsAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		attempts := 0
+		w := newWorld(t, 8, nil, surefoot.WithAttemptInterceptor(
+			func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+				if req == any(getRequest) {
+					attempts++
+					return status.Error(codes.Unavailable, "the token server is away")
+				}
+				return invoker(ctx, method, req, reply, cc, opts...)
+			}, nil))
+		defer w.close()
+		w.warm()
+		began := time.Now()
+		_, err := w.stub.Get(t.Context(), getRequest)
+		if status.Code(err) != codes.Unavailable || attempts != 3 {
+			t.Errorf("%d attempts, %v: want 3 and UNAVAILABLE", attempts, err)
+		}
+		if time.Since(began) == 0 {
+			t.Error("no backoff between the attempts")
 		}
 	})
 }

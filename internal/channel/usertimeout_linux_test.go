@@ -24,9 +24,9 @@ func TestUserTimeoutOfTheContractIsOnTheSocket(t *testing.T) {
 		want int
 	}{
 		{"house default", nil, 2000},
-		{"keepalive timeout", &surefootv1.Connection{KeepaliveTimeoutMs: ptr(int64(3000))}, 3000},
-		{"own value", &surefootv1.Connection{TcpUserTimeoutMs: ptr(int64(700))}, 700},
-		{"keepalive off", &surefootv1.Connection{KeepaliveTimeMs: ptr(int64(0)), TcpUserTimeoutMs: ptr(int64(900))}, 900},
+		{"keepalive timeout", &surefootv1.Connection{KeepaliveTimeoutMs: new(int64(3000))}, 3000},
+		{"own value", &surefootv1.Connection{TcpUserTimeoutMs: new(int64(700))}, 700},
+		{"keepalive off", &surefootv1.Connection{KeepaliveTimeMs: new(int64(0)), TcpUserTimeoutMs: new(int64(900))}, 900},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lis, err := net.Listen("tcp", "127.0.0.1:0")

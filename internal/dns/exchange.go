@@ -175,7 +175,7 @@ func exchangeDatagrams(ctx context.Context, conn net.Conn, msg []byte, id uint16
 // exchangeStream sends and reads one message with its length before it (RFC
 // 1035 §4.2.2), which bounds it to 65,535 bytes.
 func exchangeStream(ctx context.Context, conn net.Conn, msg []byte, id uint16, q dnsmessage.Question) (reply, error) {
-	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2)) //nolint:gosec // a query is shorter than 512 bytes
+	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2)) // a query is shorter than 512 bytes
 	if _, err := conn.Write(msg); err != nil {
 		return reply{}, ioError(ctx, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -80,6 +81,12 @@ func (s *served) dial(t *testing.T, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Cleanup(func() { _ = conn.Close() })
 	if err := get(t.Context(), conn, grpc.WaitForReady(true)); err != nil {
 		t.Fatalf("the first call: %v", err)
+	}
+	// grpc-go serves calls a moment before it says that it is ready.
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		if !conn.WaitForStateChange(t.Context(), state) {
+			t.Fatalf("the connection stays %v", state)
+		}
 	}
 	return conn
 }

@@ -32,10 +32,13 @@ var ways = map[string]struct {
 }{
 	"text":   {func() { panic(secret) }, "panicked: " + secret},
 	"error":  {func() { panic(errors.New(secret)) }, "panicked: " + secret},
-	"bug":    {func() { var m map[string]int; m["a"] = 1 }, "panicked: assignment to entry in nil map"},
+	"bug":    {func() { assign(nil) }, "panicked: assignment to entry in nil map"},
 	"value":  {func() { panic(vault{secret}) }, "panicked with a value of type serve_test.vault"},
 	"goexit": {runtime.Goexit, "called runtime.Goexit"},
 }
+
+// assign is a bug if m is nil.
+func assign(m map[string]int) { m["a"] = 1 }
 
 // call is how a test reaches a place where something panics.
 type call struct {

@@ -110,7 +110,7 @@ func (s *Server) serve(ctx context.Context, lis net.Listener, beforeDrain func()
 	case <-ctx.Done():
 		beforeDrain()
 		err := s.drainOnce()
-		<-ended // at once: the drain closed the listener
+		<-ended //nolint:errcheck // at once: the drain closed the listener, which is all that it says
 		return err
 	case err := <-ended:
 		if err == nil { // another Serve's drain, or the embedded Stop

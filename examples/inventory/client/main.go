@@ -25,7 +25,10 @@ import (
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 )
 
-func main() {
+func main() { os.Exit(command()) }
+
+// command returns the exit code.
+func command() int {
 	target := flag.String("target", "127.0.0.1:7443", "`address` of the servers, such as dns:///inventory:7443")
 	id := flag.String("id", "", "`name` of the reservation (default: the process number)")
 	flag.Usage = usage
@@ -40,13 +43,13 @@ func main() {
 		if errors.Is(err, errUsage) {
 			flag.Usage()
 		}
-		stop()
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 func usage() {
-	fmt.Fprintln(flag.CommandLine.Output(), "usage: client [flags] get SKU | reserve SKU COUNT | watch SKU\nSKU is bolt, nut or washer; flags:")
+	fmt.Fprintln(flag.CommandLine.Output(), "usage: client [flags] get SKU | reserve SKU COUNT | watch SKU\nA SKU is bolt, nut or washer; flags:")
 	flag.PrintDefaults()
 }
 
@@ -105,10 +108,8 @@ func watch(ctx context.Context, out io.Writer, stub inventoryv1.InventoryClient,
 	for {
 		change, err := stream.Recv()
 		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case status.Code(err) == codes.Canceled && ctx.Err() != nil:
-			return nil
+		case errors.Is(err, io.EOF), status.Code(err) == codes.Canceled && ctx.Err() != nil:
+			return nil //nolint:nilerr // the end that the user asked for
 		case err != nil:
 			return err
 		}

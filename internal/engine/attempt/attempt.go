@@ -15,11 +15,11 @@ import (
 type Action uint8
 
 const (
-	// Done: the call is over, and the last attempt's end is the call's.
+	// Done means that the call is over: the last attempt's end is the call's.
 	Done Action = iota
-	// Start: make an attempt. It has been paid for.
+	// Start means to make an attempt. It has been paid for.
 	Start
-	// Wait: come back with Resume when Step.Wait has passed.
+	// Wait means to come back with Resume when Step.Wait has passed.
 	Wait
 )
 

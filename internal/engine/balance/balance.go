@@ -5,7 +5,10 @@
 // atomics that pickers share, so that a pick takes no lock.
 package balance
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // An Endpoint is what the pickers know of one endpoint. It outlives pickers.
 // The zero Endpoint is ready. Its methods may be called from any goroutine.
@@ -27,14 +30,7 @@ type Request struct {
 	Avoid []*Endpoint
 }
 
-func (r Request) avoids(e *Endpoint) bool {
-	for _, a := range r.Avoid {
-		if a == e {
-			return true
-		}
-	}
-	return false
-}
+func (r Request) avoids(e *Endpoint) bool { return slices.Contains(r.Avoid, e) }
 
 // RoundRobin gives each endpoint its turn.
 type RoundRobin struct {

@@ -319,7 +319,7 @@ func scale(d time.Duration, r uint64) time.Duration {
 		return 0
 	}
 	hi, _ := bits.Mul64(uint64(d)+1, r)
-	return time.Duration(hi) //nolint:gosec // hi <= d
+	return time.Duration(hi) // hi <= d
 }
 
 func later(a, b time.Time) time.Time {

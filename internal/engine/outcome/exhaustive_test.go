@@ -65,7 +65,7 @@ var table = []struct {
 	{Fault, func(_ policy.CodeSet, f Facts) bool { return f.FromPeer && f.Code == codes.Unavailable }},
 	{Missing, func(_ policy.CodeSet, f Facts) bool { return f.Code == codes.Unimplemented }},
 	{Broken, func(_ policy.CodeSet, f Facts) bool {
-		return f.Code == codes.Internal || f.Code == codes.Unknown || f.Code == codes.DataLoss
+		return f.Code == codes.Internal || f.Code == codes.Unknown || f.Code == codes.DataLoss || f.Code == codes.Canceled
 	}},
 	{Answer, func(policy.CodeSet, Facts) bool { return true }},
 }

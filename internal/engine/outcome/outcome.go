@@ -43,25 +43,40 @@ type Pushback struct {
 	After time.Duration
 }
 
-// A Verdict is what a finished attempt means. The rows of the table in
-// docs/verdicts.md are the constants, in the same order.
+// A Verdict is what a finished attempt means. docs/verdicts.md explains each,
+// in the same order.
 type Verdict uint8
 
 const (
-	Success     Verdict = iota + 1 // the call succeeded
-	Abandoned                      // the caller gave up
-	Expired                        // the call's deadline has passed
-	Local                          // the client itself refused
-	Unprocessed                    // provably never reached a handler
-	Timeout                        // the attempt took too long, the call has time left
-	Lost                           // the connection was lost after the attempt was sent
-	Stopped                        // the peer asked for no repeat
-	Refusal                        // the peer asked to come back later
-	Transient                      // the contract lists the code
-	Fault                          // the peer said UNAVAILABLE
-	Missing                        // the peer lacks the method
-	Broken                         // the peer failed in a way that says nothing about repeats
-	Answer                         // the peer answered the application
+	// Success means that the call succeeded.
+	Success Verdict = iota + 1
+	// Abandoned means that the caller gave up.
+	Abandoned
+	// Expired means that the call's deadline has passed.
+	Expired
+	// Local means that the client itself refused.
+	Local
+	// Unprocessed means that the attempt provably never reached a handler.
+	Unprocessed
+	// Timeout means that the attempt took too long, and the call has time left.
+	Timeout
+	// Lost means that the connection was lost after the attempt was sent.
+	Lost
+	// Stopped means that the peer asked for no repeat.
+	Stopped
+	// Refusal means that the peer asked to come back later.
+	Refusal
+	// Transient means that the contract lists the code.
+	Transient
+	// Fault means that the peer said UNAVAILABLE.
+	Fault
+	// Missing means that the peer lacks the method.
+	Missing
+	// Broken means that the peer failed, or gave up, and nobody knows how far it
+	// came.
+	Broken
+	// Answer means that the peer answered the application.
+	Answer
 )
 
 // Judge returns the verdict on an attempt of a method with these listed codes.
@@ -94,7 +109,7 @@ func Judge(listed policy.CodeSet, f Facts) Verdict {
 		return Fault
 	case f.Code == codes.Unimplemented:
 		return Missing
-	case f.Code == codes.Internal, f.Code == codes.Unknown, f.Code == codes.DataLoss:
+	case f.Code == codes.Internal, f.Code == codes.Unknown, f.Code == codes.DataLoss, f.Code == codes.Canceled:
 		return Broken
 	default:
 		return Answer
@@ -127,9 +142,12 @@ func ended(c codes.Code) bool { return c == codes.Canceled || c == codes.Deadlin
 type Repeat uint8
 
 const (
-	Never        Repeat = iota
-	IfIdempotent        // it may have reached a handler
-	AnyMethod           // it provably did not
+	// Never is for no method.
+	Never Repeat = iota
+	// IfIdempotent is for what may have reached a handler.
+	IfIdempotent
+	// AnyMethod is for what provably did not.
+	AnyMethod
 )
 
 // row is what follows from a verdict.

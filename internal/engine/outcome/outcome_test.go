@@ -66,7 +66,7 @@ func TestEachRowOfTheTable(t *testing.T) {
 		{"INTERNAL of the peer", fromPeer.with(codes.Internal), Broken},
 		{"UNKNOWN of the peer", fromPeer.with(codes.Unknown), Broken},
 		{"DATA_LOSS of the peer", fromPeer.with(codes.DataLoss), Broken},
-		{"CANCELLED by the peer", fromPeer.with(codes.Canceled), Answer},
+		{"CANCELLED by the peer", fromPeer.with(codes.Canceled), Broken},
 		{"INVALID_ARGUMENT of the peer", fromPeer.with(codes.InvalidArgument), Answer},
 		{"NOT_FOUND of the peer", fromPeer.with(codes.NotFound), Answer},
 		{"ALREADY_EXISTS of the peer", fromPeer.with(codes.AlreadyExists), Answer},
