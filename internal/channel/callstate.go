@@ -135,7 +135,7 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := s.inTrouble()
-	t.applied = t.applied || v.MayHaveBeenApplied(a.sent)
+	t.applied = t.applied || v.MayHaveBeenApplied(a.sent, status.Code(err))
 	err = a.explain(err, v, now)
 	t.story = append(t.story, observe.Attempt{
 		Number:   len(t.story) + 1,

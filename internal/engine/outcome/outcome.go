@@ -72,8 +72,7 @@ const (
 	Fault
 	// Missing means that the peer lacks the method.
 	Missing
-	// Broken means that the peer failed, or gave up, and nobody knows how far it
-	// came.
+	// Broken means that the peer failed in a way that says nothing about repeats.
 	Broken
 	// Answer means that the peer answered the application.
 	Answer
@@ -109,7 +108,7 @@ func Judge(listed policy.CodeSet, f Facts) Verdict {
 		return Fault
 	case f.Code == codes.Unimplemented:
 		return Missing
-	case f.Code == codes.Internal, f.Code == codes.Unknown, f.Code == codes.DataLoss, f.Code == codes.Canceled:
+	case f.Code == codes.Internal, f.Code == codes.Unknown, f.Code == codes.DataLoss:
 		return Broken
 	default:
 		return Answer
@@ -209,12 +208,15 @@ func (v Verdict) Free() bool { return v.row().free }
 // Failure reports whether the service failed, as far as anyone can tell.
 func (v Verdict) Failure() bool { return v.row().failure }
 
-// MayHaveBeenApplied reports whether a handler may have run to its end though
-// the attempt failed and the peer's answer does not tell.
-func (v Verdict) MayHaveBeenApplied(sent bool) bool {
+// MayHaveBeenApplied reports whether a handler may have done its work though
+// the attempt failed with c and the peer's answer does not tell.
+func (v Verdict) MayHaveBeenApplied(sent bool, c codes.Code) bool {
 	switch v {
-	case Success, Unprocessed, Missing, Answer:
+	case Success, Unprocessed, Missing:
 		return false
+	case Answer:
+		// CANCELLED is what becomes of a handler that was interrupted.
+		return c == codes.Canceled
 	default:
 		return sent
 	}

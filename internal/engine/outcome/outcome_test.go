@@ -66,7 +66,7 @@ func TestEachRowOfTheTable(t *testing.T) {
 		{"INTERNAL of the peer", fromPeer.with(codes.Internal), Broken},
 		{"UNKNOWN of the peer", fromPeer.with(codes.Unknown), Broken},
 		{"DATA_LOSS of the peer", fromPeer.with(codes.DataLoss), Broken},
-		{"CANCELLED by the peer", fromPeer.with(codes.Canceled), Broken},
+		{"CANCELLED by the peer", fromPeer.with(codes.Canceled), Answer},
 		{"INVALID_ARGUMENT of the peer", fromPeer.with(codes.InvalidArgument), Answer},
 		{"NOT_FOUND of the peer", fromPeer.with(codes.NotFound), Answer},
 		{"ALREADY_EXISTS of the peer", fromPeer.with(codes.AlreadyExists), Answer},
@@ -179,8 +179,9 @@ func TestWhatFollowsFromEachVerdict(t *testing.T) {
 			"same endpoint":            {c.v.SameEndpoint(), c.same},
 			"free":                     {c.v.Free(), c.free},
 			"failure":                  {c.v.Failure(), c.failure},
-			"applied if sent":          {c.v.MayHaveBeenApplied(true), c.applied},
-			"applied if not sent":      {c.v.MayHaveBeenApplied(false), false},
+			"applied if sent":          {c.v.MayHaveBeenApplied(true, codes.Aborted), c.applied},
+			"applied if interrupted":   {c.v.MayHaveBeenApplied(true, codes.Canceled), c.applied || c.v == Answer},
+			"applied if not sent":      {c.v.MayHaveBeenApplied(false, codes.Aborted), false},
 		} {
 			if is[0] != is[1] {
 				t.Errorf("%q: %s is %v, want %v", c.name, what, is[0], is[1])
