@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -54,13 +55,19 @@ func hanging(label, text string, width int) string {
 	return lipgloss.JoinHorizontal(lipgloss.Top, label, lipgloss.NewStyle().Width(room).Render(text))
 }
 
+var (
+	blankEnd = regexp.MustCompile(`(?m)(?: |\x1b\[[0-9;]*m)+$`) // with changes of colour in it
+	reset    = "\x1b[m"
+)
+
 // trimmed removes the blanks with which lipgloss fills lines up.
 func trimmed(text string) string {
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimRight(line, " ")
-	}
-	return strings.Join(lines, "\n")
+	return blankEnd.ReplaceAllStringFunc(text, func(end string) string {
+		if strings.Contains(end, "\x1b") {
+			return reset
+		}
+		return ""
+	})
 }
 
 // legend explains what the headings are too short for.
@@ -111,16 +118,24 @@ func verdict(e Expectation, width int) string {
 		mark = bad().Bold(true).Render("✗ broken")
 	}
 	label := lipgloss.NewStyle().Width(markWidth).PaddingLeft(2).Render(mark)
-	figures := fmt.Sprintf("(%s is %s, wanted %s)", e.Metric, exact(e.Got), e.Want)
+	figures := fmt.Sprintf("(%s is %s, wanted %s)", e.Metric, exact(e), e.Want)
 	return hanging(label, e.Arm+": "+e.Text+" "+faint().Render(figures), width)
 }
 
-// exact shows enough digits that a value beside its bound is told from it.
-func exact(v float64) string {
-	if v == float64(int64(v)) {
-		return fmt.Sprintf("%d", int64(v))
+// exact writes what was got with so many digits that it is seen on which side
+// of the bound it is.
+func exact(e Expectation) string {
+	if e.Got == float64(int64(e.Got)) {
+		return strconv.FormatInt(int64(e.Got), 10)
 	}
-	return fmt.Sprintf("%.4g", v)
+	bound, err := scenario.ParseBound(e.Want)
+	for digits := 4; digits < 17 && err == nil; digits++ {
+		text := strconv.FormatFloat(e.Got, 'g', digits, 64)
+		if rounded, err := strconv.ParseFloat(text, 64); err == nil && bound.Holds(rounded) == bound.Holds(e.Got) {
+			return text
+		}
+	}
+	return strconv.FormatFloat(e.Got, 'g', -1, 64)
 }
 
 // lag warns when the machine was too busy for the figures to be trusted.

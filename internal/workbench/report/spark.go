@@ -25,16 +25,18 @@ func spark(timeline []Slice, columns int) string {
 	return b.String()
 }
 
-// rebin adds neighbouring slices up to the given number.
+// rebin adds neighbouring slices up to the given number, or widens them when
+// there are fewer.
 func rebin(timeline []Slice, columns int) []Slice {
 	out := make([]Slice, columns)
 	if len(timeline) == 0 {
 		return out
 	}
-	for i, s := range timeline {
-		j := min(i*columns/len(timeline), columns-1)
-		out[j].Calls += s.Calls
-		out[j].Bad += s.Bad
+	steps := max(len(timeline), columns)
+	for i := range steps {
+		from, to := timeline[i*len(timeline)/steps], &out[i*columns/steps]
+		to.Calls += from.Calls
+		to.Bad += from.Bad
 	}
 	return out
 }

@@ -52,7 +52,7 @@ func (d *decoder) document(text []byte) *ast.DocumentNode {
 			continue
 		}
 		if found != nil {
-			d.failf(doc.Body.GetToken(), "a second document: give each scenario a file of its own")
+			d.failf(start(doc.Body), "a second document: give each scenario a file of its own")
 			return nil
 		}
 		found = doc
@@ -110,7 +110,7 @@ func (d *decoder) mapping(node ast.Node, what string, fields ...field) {
 	}
 	for _, f := range fields {
 		if f.must && !seen[f.name] {
-			d.failf(node.GetToken(), "%s lacks the field %q: add it", what, f.name)
+			d.failf(start(node), "%s lacks the field %q: add it", what, f.name)
 		}
 	}
 }
@@ -214,7 +214,7 @@ func (d *decoder) number(into *float64, what string, most float64) func(ast.Node
 		}
 		got, err := strconv.ParseFloat(at.Value, 64)
 		if err != nil || math.IsNaN(got) || got <= 0 || got > most {
-			d.failf(at, "%s is %s, outside of 0 to %v: choose a value within", what, at.Value, most)
+			d.failf(at, "%s is %s: choose a value above 0 and up to %v", what, at.Value, most)
 			return
 		}
 		*into = got
@@ -235,6 +235,19 @@ func choice[S ~string](d *decoder, into *S, what string, names []S) func(ast.Nod
 		}
 		*into = S(got)
 	}
+}
+
+// start is where a node begins; the token of a mapping is its first colon.
+func start(node ast.Node) *token.Token {
+	switch n := node.(type) {
+	case *ast.MappingValueNode:
+		return n.Key.GetToken()
+	case *ast.MappingNode:
+		if !n.IsFlowStyle && len(n.Values) > 0 {
+			return n.Values[0].Key.GetToken()
+		}
+	}
+	return node.GetToken()
 }
 
 // describe says what a node is, for a person.

@@ -162,7 +162,7 @@ func (d *decoder) expectation(n ast.Node, s *Scenario) {
 		}),
 	)
 	if _, faulty := s.FirstFault(); e.Metric == LastBad && !faulty {
-		d.failf(n.GetToken(), "last_bad_ms counts from the first fault, and the timeline has none: add a fault or choose another metric")
+		d.failf(start(n), "last_bad_ms counts from the first fault, and the timeline has none: add a fault or choose another metric")
 	}
 	s.Expect = append(s.Expect, e)
 }

@@ -10,7 +10,10 @@ import (
 
 // fault reads one entry of the timeline and checks that it can happen.
 func (d *decoder) fault(n ast.Node, s *Scenario) {
-	f := Fault{Line: n.GetToken().Position.Line}
+	var f Fault
+	if at := start(n); at != nil && at.Position != nil {
+		f.Line = at.Position.Line
+	}
 	d.mapping(n, "a fault",
 		must("at", func(n ast.Node) {
 			before := len(d.errors)
