@@ -47,6 +47,7 @@ var importTable = []row{
 	{"gen/surefoot/v1", nil, []string{protobufModule}, "generated: the contract language"},
 	{"contract", []string{"policy", "gen/surefoot/v1"}, []string{grpcCodes, protobufModule}, "contracts to policies, all mistakes at once"},
 	{"call", []string{"policy"}, []string{grpcModule}, "options of one call"},
+	{"endpoint", nil, []string{grpcModule + "/attributes", grpcModule + "/resolver"}, "what a resolver says of an endpoint beside its addresses"},
 
 	{"internal/engine/window", nil, nil, "decision: counts of the recent past"},
 	{"internal/engine/outcome", []string{"policy"}, []string{grpcCodes}, "decision: what one finished attempt means"},
@@ -58,14 +59,14 @@ var importTable = []row{
 	{"internal/dns", nil, []string{"golang.org/x/net/dns/dnsmessage"}, "exchange of DNS messages"},
 	{
 		"internal/channel/discovery",
-		[]string{"policy", "observe", "internal/engine/dnscache", "internal/dns"},
+		[]string{"policy", "observe", "endpoint", "internal/engine/dnscache", "internal/dns"},
 		[]string{grpcModule},
 		"driver: names to endpoints",
 	},
 	{
 		"internal/channel",
 		[]string{
-			"policy", "observe", "contract", "call",
+			"policy", "observe", "contract", "call", "endpoint",
 			"internal/engine/window", "internal/engine/outcome", "internal/engine/attempt",
 			"internal/engine/balance", "internal/engine/dnscache",
 			"internal/wire", "internal/dns", "internal/channel/discovery",
