@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 func surefoot(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "surefoot-test-"); built.err != nil {
+		if built.dir, built.err = os.MkdirTemp("", "surefoot-test-"); built.err != nil { //nolint:usetesting // it outlives the first test that needs it
 			return
 		}
 		out, err := exec.Command("go", "build", "-o", built.dir, ".").CombinedOutput()

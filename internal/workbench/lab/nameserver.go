@@ -114,7 +114,7 @@ func (s *nameserver) answer(w dns.ResponseWriter, query *dns.Msg) {
 	case !strings.EqualFold(question.Name, serviceName):
 		reply.Rcode = dns.RcodeNameError
 	case question.Qtype == dns.TypeA:
-		ttl := uint32(s.ttl / time.Second) //nolint:gosec // a scenario's TTL is an hour at most
+		ttl := uint32(s.ttl / time.Second)
 		for _, a := range s.order() {
 			reply.Answer = append(reply.Answer, &dns.A{
 				Hdr: dns.RR_Header{Name: question.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: ttl},

@@ -31,7 +31,7 @@ func searchList() []string {
 
 // podAddress numbers the servers through a /16: a.b.1.2, a.b.1.3 and so on.
 func podAddress(a, b byte, n int) netip.Addr {
-	return netip.AddrFrom4([4]byte{a, b, byte(1 + n/250), byte(1 + n%250)}) //nolint:gosec // n is a few hundred at most
+	return netip.AddrFrom4([4]byte{a, b, byte(1 + n/250), byte(1 + n%250)})
 }
 
 // build makes the world that the isolation gives. steps that the system

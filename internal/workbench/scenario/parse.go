@@ -101,7 +101,7 @@ func (d *decoder) dns(n ast.Node, dns *DNS) {
 		}),
 		may("shuffle", func(n ast.Node) {
 			if seed, ok := d.whole(n, "dns.shuffle", 0, math.MaxInt32); ok {
-				dns.Shuffle = uint64(seed) //nolint:gosec // not negative: checked one line above
+				dns.Shuffle = uint64(seed)
 			}
 		}),
 		may("delist_after", d.duration(&dns.DelistAfter, "dns.delist_after", time.Millisecond, maxDuration)),
