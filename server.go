@@ -46,6 +46,25 @@ func NewServer(opts ...ServerOption) (*Server, error) {
 	return &Server{Server: kit.Server, serve: kit}, nil
 }
 
+// RegisterService registers a service, as generated code asks for it:
+// inventoryv1.RegisterInventoryServer(server, inventory{}).
+//
+// The server has a health service (grpc.health.v1) already. If one of your own
+// is registered here, that one answers instead; it still says NOT_SERVING while
+// the server drains.
+func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	s.serve.RegisterService(desc, impl)
+}
+
+// SetServing says on the health service whether service, by its full name, is
+// serving; "" is the server as a whole. It may be called before the server is
+// started and at any time after. Unless told, every registered service is
+// serving. While the server drains everything is NOT_SERVING, whatever was said.
+//
+// A health service of your own is told through its SetServingStatus method, as
+// grpc-go's has it; without one, its states are only yours to set.
+func (s *Server) SetServing(service string, serving bool) { s.serve.SetServing(service, serving) }
+
 // Run listens on the TCP address addr, such as ":8443", and serves until ctx is
 // done or the process gets SIGTERM or SIGINT. Then it says on its health
 // service that it is not serving, asks clients to go elsewhere, and waits for

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -10,58 +11,120 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// healthService is grpc-go's health service, except that its watches end with
-// the server: a watcher that never hangs up would otherwise hold every drain
-// until its time-out.
+// healthService is what a server says of its health: with grpc-go's health
+// service, or with one that the user registered. Both say NOT_SERVING while the
+// server drains, and the watches of both end then: a watcher that never hangs
+// up would otherwise hold every drain until its time-out.
 type healthService struct {
-	*health.Server
 	draining context.Context
-	begin    context.CancelFunc
+	drain    func() // makes every answer NOT_SERVING and ends the watches
+
+	mu      sync.Mutex
+	server  any             // what answers; nobody knows it if it was registered past RegisterService
+	serving map[string]bool // what SetServing said before the start; nil after it
 }
 
 func newHealthService() *healthService {
 	draining, begin := context.WithCancel(context.Background())
-	return &healthService{Server: health.NewServer(), draining: draining, begin: begin}
+	h := &healthService{draining: draining, server: health.NewServer(), serving: make(map[string]bool)}
+	h.drain = sync.OnceFunc(func() {
+		h.mu.Lock()
+		server := h.server
+		h.mu.Unlock()
+		if s, ok := server.(interface{ Shutdown() }); ok {
+			s.Shutdown()
+		}
+		begin()
+	})
+	return h
 }
 
-// register adds the service to s, with every service of s as serving, unless
-// the user registered one of his own, whose states are then his to set.
+// replace makes server what answers, in place of grpc-go's.
+func (h *healthService) replace(server any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.server = server
+}
+
+// register adds grpc-go's service to s, with every service of s as serving,
+// unless the user registered one of his own, whose states are his to set. What
+// SetServing said holds for either.
 func (h *healthService) register(s *grpc.Server) {
-	services := s.GetServiceInfo()
-	if _, taken := services[healthpb.Health_ServiceDesc.ServiceName]; taken {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, taken := s.GetServiceInfo()[healthpb.Health_ServiceDesc.ServiceName]
+	if builtIn, ok := h.server.(*health.Server); ok && !taken {
+		healthpb.RegisterHealthServer(s, builtIn)
+		for name := range s.GetServiceInfo() {
+			h.set(name, true)
+		}
+	}
+	for name, serving := range h.serving {
+		h.set(name, serving)
+	}
+	h.serving = nil
+}
+
+// setServing says whether service is serving, now or from the start on.
+func (h *healthService) setServing(service string, serving bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.serving != nil {
+		h.serving[service] = serving
 		return
 	}
-	healthpb.RegisterHealthServer(s, h)
-	for name := range s.GetServiceInfo() {
-		h.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
+	h.set(service, serving)
+}
+
+// set tells what answers, if it can be told. The caller holds h.mu.
+func (h *healthService) set(service string, serving bool) {
+	s, ok := h.server.(interface {
+		SetServingStatus(string, healthpb.HealthCheckResponse_ServingStatus)
+	})
+	if !ok {
+		return
 	}
+	state := healthpb.HealthCheckResponse_NOT_SERVING
+	if serving {
+		state = healthpb.HealthCheckResponse_SERVING
+	}
+	s.SetServingStatus(service, state)
 }
 
-// drain makes every answer NOT_SERVING and ends the watches.
-func (h *healthService) drain() {
-	h.Shutdown()
-	h.begin()
+// unary answers a check with NOT_SERVING while the server drains.
+func (h *healthService) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if info.FullMethod == healthpb.Health_Check_FullMethodName && h.draining.Err() != nil {
+		return notServing(), nil
+	}
+	return next(ctx, req)
 }
 
-// Watch sends the state of a service and its changes, the last of them
-// NOT_SERVING when the server drains.
-func (h *healthService) Watch(req *healthpb.HealthCheckRequest, stream grpc.ServerStreamingServer[healthpb.HealthCheckResponse]) error {
+// stream ends a watch when the server drains. The last state that it sends is
+// NOT_SERVING then.
+func (h *healthService) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if info.FullMethod != healthpb.Health_Watch_FullMethodName {
+		return next(srv, stream)
+	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
 	defer context.AfterFunc(h.draining, cancel)()
-	err := h.Server.Watch(req, &watch{stream, ctx})
+	err := next(srv, &watch{stream, ctx})
 	if h.draining.Err() == nil {
 		return err
 	}
-	if err := stream.Send(&healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_NOT_SERVING}); err != nil {
+	if err := stream.SendMsg(notServing()); err != nil {
 		return err
 	}
 	return status.Error(codes.Unavailable, "surefoot: the server is draining")
 }
 
+func notServing() *healthpb.HealthCheckResponse {
+	return &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_NOT_SERVING}
+}
+
 // watch is a watcher's stream that ends when the server drains.
 type watch struct {
-	grpc.ServerStreamingServer[healthpb.HealthCheckResponse]
+	grpc.ServerStream
 	ctx context.Context
 }
 

@@ -22,6 +22,10 @@ func (s *Server) layers() []layer {
 			"count", "a drain says how many calls it cut; above the user's interceptors, which may wait too",
 			s.countUnary, s.countStream,
 		},
+		{
+			"health", "a drain is NOT_SERVING and ends the watches, whoever wrote the health service",
+			s.health.unary, s.health.stream,
+		},
 	}
 }
 

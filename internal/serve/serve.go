@@ -18,6 +18,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/surefoot-rpc/surefoot/observe"
 	"github.com/surefoot-rpc/surefoot/policy"
@@ -72,6 +73,22 @@ func New(cfg Config) *Server {
 	s.Server = grpc.NewServer(append(opts, cfg.Options...)...)
 	return s
 }
+
+// RegisterService registers a service, as generated code asks for it. A health
+// service of the user's replaces the built-in one.
+func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	if desc.ServiceName == healthpb.Health_ServiceDesc.ServiceName {
+		s.health.replace(impl)
+	}
+	s.Server.RegisterService(desc, impl)
+}
+
+// SetServing says on the health service whether service is serving; "" is the
+// server as a whole. Unless told, every registered service is. A drain stands
+// before it: everything is NOT_SERVING then. A health service of the user's is
+// told through its SetServingStatus method, as grpc-go's has it; one without
+// that method is not told.
+func (s *Server) SetServing(service string, serving bool) { s.health.setServing(service, serving) }
 
 // Run listens on the TCP address addr, ":8443" for example, and serves until
 // ctx is done or the process is told to end by SIGTERM or SIGINT; then it
