@@ -30,7 +30,7 @@ round_robin policy, and with surefoot. Without a subcommand the scenarios of the
 default run are played. It needs neither root nor tools of the system.
 
 Exit codes:
-    0  surefoot did what every scenario expects of it
+    0  surefoot did what every scenario expects of it, but for those skipped
     1  it did not
     2  nothing could be judged: the command line or a scenario file is wrong, or
        the run failed

@@ -84,7 +84,7 @@ func (s *screen) width() int {
 
 // opened says what the lab works in, and why not in something better.
 func (s *screen) opened(l *lab.Lab) {
-	if len(l.Refusals()) == 0 {
+	if l.Isolation() == lab.Namespaces || len(l.Refusals()) == 0 {
 		fmt.Fprintf(s.out, "%s\n\n", lipgloss.NewStyle().Faint(true).Render(
 			fmt.Sprintf("Real processes on %s; about %v.", place(l.Isolation()), s.estimate())))
 		return
@@ -92,7 +92,7 @@ func (s *screen) opened(l *lab.Lab) {
 	caution := lipgloss.NewStyle().Foreground(lipgloss.Yellow)
 	fmt.Fprintf(s.out, "%s\n", caution.Render("This machine refuses the lab a network of its own:"))
 	for _, refusal := range l.Refusals() {
-		fmt.Fprintf(s.out, "%s\n", lipgloss.NewStyle().Width(min(s.width(), plainWidth)).PaddingLeft(2).Render("- "+refusal))
+		fmt.Fprintf(s.out, "%s\n", report.Hanging("  - ", refusal, min(s.width(), plainWidth)))
 	}
 	fmt.Fprintf(s.out, "Going on with %s; what needs a network of its own is skipped.\n\n", place(l.Isolation()))
 }

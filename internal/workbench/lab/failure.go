@@ -43,6 +43,8 @@ func advice(no syscall.Errno, sysctl func(string) string) string {
 			return "AppArmor restricts user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root"
 		}
 		return "the system refuses it, as containers do: allow user namespaces in the container's seccomp profile (docker run --security-opt seccomp=unconfined), or run outside of the container"
+	case syscall.EINVAL:
+		return "the system refuses it, as in a chroot, whose root is no mount point: run outside of it"
 	case syscall.EADDRINUSE:
 		return "another program listens there: end it, or wait for the other run of the lab"
 	case syscall.ENOENT, syscall.EOPNOTSUPP, syscall.EPROTONOSUPPORT, syscall.EAFNOSUPPORT:

@@ -25,6 +25,7 @@ func TestAdvice(t *testing.T) {
 		{"Debian's switch is on", syscall.EPERM, map[string]string{"kernel/unprivileged_userns_clone": "1"}, "seccomp profile"},
 		{"Ubuntu's AppArmor", syscall.EACCES, map[string]string{"kernel/apparmor_restrict_unprivileged_userns": "1"}, "sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
 		{"a container", syscall.EPERM, nil, "docker run --security-opt seccomp=unconfined"},
+		{"a chroot", syscall.EINVAL, nil, "run outside of it"},
 		{"a port in use", syscall.EADDRINUSE, nil, "another program listens there"},
 		{"a kernel without nf_tables", syscall.EOPNOTSUPP, nil, "this kernel lacks the feature"},
 		{"something else", syscall.EIO, nil, "nothing is known about this failure"},

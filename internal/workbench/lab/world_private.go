@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -16,6 +17,8 @@ import (
 // process 1 and may do what root may.
 type privateWorld struct {
 	drops *dropSet // nil when nothing will be dropped
+	// bare says that the machine has no resolv.conf to put ours over.
+	bare bool
 }
 
 // newPrivateWorld furnishes the namespaces this process was started in, step
@@ -81,7 +84,8 @@ func claimAddresses() error {
 }
 
 // bindResolvConf puts a file of ours, in a file system that vanishes with the
-// namespace, over /etc/resolv.conf.
+// namespace, over /etc/resolv.conf. A machine without that file gets none,
+// because creating it would outlive us; clients are then told where to ask.
 func (w *privateWorld) bindResolvConf() error {
 	const dir = "/tmp"
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "size=1m"); err != nil {
@@ -92,7 +96,12 @@ func (w *privateWorld) bindResolvConf() error {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	return unix.Mount(file, "/etc/resolv.conf", "", unix.MS_BIND, "")
+	err := unix.Mount(file, "/etc/resolv.conf", "", unix.MS_BIND, "")
+	if errors.Is(err, unix.ENOENT) {
+		w.bare = true
+		return nil
+	}
+	return err
 }
 
 func (w *privateWorld) address(n int) netip.Addr { return podAddress(10, 0, n) }
@@ -100,6 +109,9 @@ func (w *privateWorld) address(n int) netip.Addr { return podAddress(10, 0, n) }
 func (w *privateWorld) nameserver() netip.AddrPort { return netip.MustParseAddrPort("10.0.0.53:53") }
 
 func (w *privateWorld) target() string {
+	if w.bare {
+		return fmt.Sprintf("dns://%s/%s:%d", w.nameserver(), serviceName, servicePort)
+	}
 	return fmt.Sprintf("dns:///%s:%d", strings.TrimSuffix(serviceName, "."), servicePort)
 }
 

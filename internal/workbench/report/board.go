@@ -32,10 +32,10 @@ func Board(s Scenario, width int) string {
 	}
 	text := min(width, textWidth)
 	b.WriteString(arms(s, width))
-	b.WriteString(hanging("  ", faint().Render(legend(s, width)), text) + "\n\n")
+	b.WriteString(Hanging("  ", faint().Render(legend(s, width)), text) + "\n\n")
 	for _, a := range s.Arms {
 		name := lipgloss.NewStyle().Width(armWidth).PaddingLeft(2).Inherit(armStyle(a.Name)).Render(a.Name)
-		b.WriteString(hanging(name, Story(s, a), text) + "\n")
+		b.WriteString(Hanging(name, Story(s, a), text) + "\n")
 	}
 	if len(s.Expectations) > 0 {
 		b.WriteString("\n")
@@ -44,15 +44,15 @@ func Board(s Scenario, width int) string {
 		b.WriteString(verdict(e, width) + "\n")
 	}
 	if warning := lag(s); warning != "" {
-		b.WriteString("\n" + hanging("  ", caution().Render(warning), text) + "\n")
+		b.WriteString("\n" + Hanging("  ", caution().Render(warning), text) + "\n")
 	}
 	return trimmed(b.String())
 }
 
-// hanging puts a text beside a label and breaks it so that it fits into width.
-func hanging(label, text string, width int) string {
+// Hanging puts a text beside a label and breaks it so that it fits into width.
+func Hanging(label, text string, width int) string {
 	room := max(width-lipgloss.Width(label), leastRoom)
-	return lipgloss.JoinHorizontal(lipgloss.Top, label, lipgloss.NewStyle().Width(room).Render(text))
+	return trimmed(lipgloss.JoinHorizontal(lipgloss.Top, label, lipgloss.NewStyle().Width(room).Render(text)))
 }
 
 var (
@@ -119,7 +119,7 @@ func verdict(e Expectation, width int) string {
 	}
 	label := lipgloss.NewStyle().Width(markWidth).PaddingLeft(2).Render(mark)
 	figures := fmt.Sprintf("(%s is %s, wanted %s)", e.Metric, exact(e), e.Want)
-	return hanging(label, e.Arm+": "+e.Text+" "+faint().Render(figures), width)
+	return Hanging(label, e.Arm+": "+e.Text+" "+faint().Render(figures), width)
 }
 
 // exact writes what was got with so many digits that it is seen on which side
@@ -174,7 +174,7 @@ func Summary(scenarios []Scenario, took string) string {
 	case kept > 0:
 		b.WriteString(good().Bold(true).Render(expectations(kept) + " kept"))
 	default:
-		b.WriteString("Nothing was expected")
+		b.WriteString("Nothing was judged")
 	}
 	if skipped > 0 {
 		b.WriteString(caution().Render(fmt.Sprintf(", %d of %d scenarios skipped", skipped, len(scenarios))))

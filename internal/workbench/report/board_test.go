@@ -98,8 +98,8 @@ func TestSummary(t *testing.T) {
 		{"all kept", []report.Scenario{good, even()}, "2 expectations kept in 3s.\n", true},
 		{"one broken", []report.Scenario{good, bad}, "1 of 3 expectations broken in 3s.\n", false},
 		{"one skipped", []report.Scenario{good, skipped()}, "1 expectation kept, 1 of 2 scenarios skipped in 3s.\n", true},
-		{"all skipped", []report.Scenario{skipped()}, "Nothing was expected, 1 of 1 scenarios skipped in 3s.\n", true},
-		{"of another arm only", []report.Scenario{others}, "Nothing was expected in 3s.\n", true},
+		{"all skipped", []report.Scenario{skipped()}, "Nothing was judged, 1 of 1 scenarios skipped in 3s.\n", true},
+		{"of another arm only", []report.Scenario{others}, "Nothing was judged in 3s.\n", true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -11,7 +11,7 @@ func TestFigures(t *testing.T) {
 			t.Errorf("%v is written %s, want %s", v, got, want)
 		}
 	}
-	for ms, want := range map[float64]string{0: "0 ms", 32.4: "32 ms", 999.4: "999 ms", 1000: "1.0 s", 6991.2: "7.0 s"} {
+	for ms, want := range map[float64]string{0: "0 ms", 0.04: "0 ms", 0.44: "0.4 ms", 5: "5 ms", 32.4: "32 ms", 999.4: "999 ms", 1000: "1.0 s", 6991.2: "7.0 s"} {
 		if got := span(ms); got != want {
 			t.Errorf("%v ms are written %s, want %s", ms, got, want)
 		}

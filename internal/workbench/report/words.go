@@ -3,7 +3,9 @@ package report
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -75,7 +77,10 @@ func codes(errors map[string]int64) string {
 
 // span writes milliseconds as a person would.
 func span(ms float64) string {
-	if ms < 1000 {
+	switch {
+	case ms < 10:
+		return strconv.FormatFloat(math.Round(ms*10)/10, 'f', -1, 64) + " ms"
+	case ms < 1000:
 		return figure(float64(int64(ms+0.5))) + " ms"
 	}
 	return fmt.Sprintf("%.1f s", ms/1000)
