@@ -74,3 +74,12 @@ func (s *Server) Run(ctx context.Context, addr string) error { return s.serve.Ru
 
 // Serve is [Server.Run] on a listener, which it closes.
 func (s *Server) Serve(ctx context.Context, lis net.Listener) error { return s.serve.Serve(ctx, lis) }
+
+// GracefulStop ends the server when its last call ends, however long that
+// takes; health says NOT_SERVING from now on, and its watches end. To wait for
+// a bounded time, end the context of [Server.Serve] instead.
+func (s *Server) GracefulStop() { s.serve.GracefulStop() }
+
+// Stop ends the server at once and cuts its calls, as a GracefulStop that takes
+// too long asks for.
+func (s *Server) Stop() { s.serve.Stop() }

@@ -95,6 +95,44 @@ func TestADrainIsToldToTheHealthServiceOfTheUser(t *testing.T) {
 	})
 }
 
+func TestGracefulStopEndsWithAWatcher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serveInMemory(t)
+		w := s.watch(t)
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			s.GracefulStop()
+		}()
+		select {
+		case <-stopped:
+		case <-time.After(time.Hour):
+			s.Server.Server.Stop()
+			t.Fatal("a watcher holds it for ever")
+		}
+		expectHealth(t, w, healthpb.HealthCheckResponse_NOT_SERVING)
+		if err := <-s.result; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
+func TestStopTellsTheHealthService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		own := health.NewServer()
+		s := serveInMemory(t, func(s *surefoot.Server) { healthpb.RegisterHealthServer(s, own) })
+		s.watch(t)
+		s.Stop()
+		if err := <-s.result; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		got, err := own.Check(t.Context(), &healthpb.HealthCheckRequest{})
+		if err != nil || got.GetStatus() != healthpb.HealthCheckResponse_NOT_SERVING {
+			t.Errorf("health says %v, %v", got, err)
+		}
+	})
+}
+
 // dialInMemory returns a plain grpc-go connection to lis for the time of the test.
 func dialInMemory(t *testing.T, lis *bufconn.Listener) *grpc.ClientConn {
 	t.Helper()

@@ -27,6 +27,20 @@ func (e *CutError) Error() string {
 // running counts the calls that are between the server and their handlers.
 type running struct{ n atomic.Int64 }
 
+// GracefulStop ends the server when its last call ends, however long that
+// takes: health is NOT_SERVING from now on, and health watches end. The drain
+// of Serve is bounded, and is to be preferred.
+func (s *Server) GracefulStop() {
+	s.health.drain()
+	s.Server.GracefulStop()
+}
+
+// Stop ends the server at once and cuts its calls.
+func (s *Server) Stop() {
+	s.health.drain()
+	s.Server.Stop()
+}
+
 // drain ends the server: gracefully for at most the drain timeout, then hard.
 // It is called once, by drainOnce.
 func (s *Server) drain() error {
@@ -36,7 +50,7 @@ func (s *Server) drain() error {
 	// the handlers alone, which is why nobody waits for it here.
 	go func() {
 		defer close(graceful)
-		s.GracefulStop()
+		s.Server.GracefulStop()
 	}()
 	timeout := time.NewTimer(s.drainTimeout)
 	defer timeout.Stop()
@@ -46,7 +60,7 @@ func (s *Server) drain() error {
 	case <-timeout.C:
 	}
 	cut := s.running.n.Load()
-	s.Stop()
+	s.Server.Stop()
 	if cut == 0 { // only connections were left: their clients did not answer
 		return nil
 	}

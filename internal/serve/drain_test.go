@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -224,4 +226,67 @@ func TestRunSaysWhichAddressIsTaken(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), lis.Addr().String()) {
 		t.Errorf("Run: %v, want an error that names %v", err, lis.Addr())
 	}
+}
+
+func TestGracefulStopEndsHealthWatchesAndWaitsForCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, waiting, release := blocking()
+		s := start(t, serve.Config{DrainTimeout: time.Second}, b)
+		conn := s.dial(t)
+		w, err := healthpb.NewHealthClient(conn).Watch(t.Context(), &healthpb.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectState(t, w, healthpb.HealthCheckResponse_SERVING)
+		running := make(chan error, 1)
+		go func() { running <- get(t.Context(), conn) }()
+		<-waiting
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			s.GracefulStop()
+		}()
+		expectState(t, w, healthpb.HealthCheckResponse_NOT_SERVING)
+		expectEnd(t, w)
+		pass(t, 30*time.Second)
+		close(release)
+		if err := <-running; err != nil {
+			t.Errorf("the running call: %v", err)
+		}
+		select {
+		case <-stopped:
+		case <-time.After(time.Minute):
+			t.Fatal("GracefulStop hangs")
+		}
+		if err := <-s.result; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
+func TestStopIsHard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, waiting, _ := blocking()
+		own := health.NewServer()
+		s := start(t, serve.Config{DrainTimeout: time.Hour}, b, func(s *serve.Server) { healthpb.RegisterHealthServer(s, own) })
+		conn := s.dial(t)
+		running := make(chan error, 1)
+		go func() { running <- get(t.Context(), conn) }()
+		<-waiting
+		began := time.Now()
+		s.Stop()
+		if err := <-running; status.Code(err) != codes.Unavailable {
+			t.Errorf("the running call: %v, want UNAVAILABLE", err)
+		}
+		if err := <-s.result; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		got, err := own.Check(t.Context(), &healthpb.HealthCheckRequest{})
+		if err != nil || got.GetStatus() != healthpb.HealthCheckResponse_NOT_SERVING {
+			t.Errorf("health says %v, %v", got, err)
+		}
+	})
 }
