@@ -44,6 +44,7 @@ func (s *Server) Stop() {
 // drain ends the server: gracefully for at most the drain timeout, then hard.
 // It is called once, by drainOnce.
 func (s *Server) drain() error {
+	s.drains.Store(true)
 	s.health.drain()
 	graceful := make(chan struct{})
 	// GracefulStop returns when the last handler does. After Stop that is up to

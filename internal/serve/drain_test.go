@@ -188,6 +188,26 @@ func TestServeOnTwoListenersDrainsOnce(t *testing.T) {
 	})
 }
 
+// Each Serve has a context of its own; whichever ends first, both say what was cut.
+func TestEveryServeSaysWhatTheDrainCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, waiting, _ := blocking()
+		s := start(t, serve.Config{DrainTimeout: 10 * time.Second}, b)
+		second := make(chan error, 1)
+		go func() { second <- s.Serve(t.Context(), bufconn.Listen(1<<10)) }()
+		conn := s.dial(t)
+		go func() { _ = get(t.Context(), conn) }()
+		<-waiting
+		s.drain()
+		for which, err := range []error{<-s.result, <-second} {
+			var cut *serve.CutError
+			if !errors.As(err, &cut) || cut.Calls != 1 {
+				t.Errorf("Serve %d: %v, want a CutError of 1 call", which, err)
+			}
+		}
+	})
+}
+
 func TestServeEndsWithItsListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, serve.Config{DrainTimeout: time.Second}, &backend{})

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,6 +58,7 @@ type Server struct {
 	running      running
 	health       *healthService
 	addHealth    func()
+	drains       atomic.Bool // drainOnce was called
 	drainOnce    func() error
 }
 
@@ -110,10 +112,11 @@ func (s *Server) Run(ctx context.Context, addr string) error {
 //
 // It returns nil when no call was cut, a [*CutError] when some were, and the
 // listener's error when lis fails before ctx is done; calls are drained then
-// too. Serve does not listen to signals, since lis shows that the caller
+// too. It returns nil as well when Stop or GracefulStop ended it, which are the
+// caller's own. Serve does not listen to signals, since lis shows that the caller
 // arranges the process: [signal.NotifyContext] makes the context for it. It may
 // be called for several listeners at once; the first context that is done ends
-// them all.
+// them all, with one drain and one result.
 func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	return s.serve(ctx, lis, func() {})
 }
@@ -130,7 +133,11 @@ func (s *Server) serve(ctx context.Context, lis net.Listener, beforeDrain func()
 		<-ended //nolint:errcheck // at once: the drain closed the listener, which is all that it says
 		return err
 	case err := <-ended:
-		if err == nil { // another Serve's drain, or the embedded Stop
+		switch {
+		case err != nil:
+		case s.drains.Load(): // another Serve's, which tells both what it cut
+			return s.drainOnce()
+		default: // Stop or GracefulStop
 			return nil
 		}
 		if cut := s.drainOnce(); cut != nil {
