@@ -24,10 +24,7 @@ type Client struct {
 // Everything that is wrong with the options and the contracts is reported
 // here, all at once. Close the client when it is not needed any more.
 func NewClient(target string, opts ...ClientOption) (*Client, error) {
-	var cfg clientConfig
-	for _, o := range opts {
-		o.applyToClient(&cfg)
-	}
+	cfg := configureClient(opts)
 	table, err := cfg.compile()
 	if err != nil {
 		return nil, fmt.Errorf("surefoot: client of %s: %w", target, err)

@@ -67,7 +67,7 @@ func (o serverOption) applyToServer(c *serverConfig) { o(c) }
 // of connections and balancing holds for the channel.
 func WithService(services ...*grpc.ServiceDesc) Option {
 	return sharedOption(func(s *shared) {
-		for _, desc := range services {
+		for _, desc := range given(s, services, "WithService", "pass the generated descriptor, such as &inventoryv1.Inventory_ServiceDesc") {
 			d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(desc.ServiceName))
 			sd, ok := d.(protoreflect.ServiceDescriptor)
 			if err != nil || !ok {
@@ -83,13 +83,18 @@ func WithService(services ...*grpc.ServiceDesc) Option {
 // WithServiceDescriptor is [WithService] for descriptors that are not in the
 // global registry.
 func WithServiceDescriptor(services ...protoreflect.ServiceDescriptor) Option {
-	return sharedOption(func(s *shared) { s.sources.Services = append(s.sources.Services, services...) })
+	return sharedOption(func(s *shared) {
+		services := given(s, services, "WithServiceDescriptor", "pass the descriptor, which ServiceDescriptors.ByName returns as nil for a name that the file does not have")
+		s.sources.Services = append(s.sources.Services, services...)
+	})
 }
 
 // WithContract gives the contracts of services whose .proto is not ours to
 // change. Each stands, field by field, before what that .proto says.
 func WithContract(contracts ...*surefootv1.Contract) Option {
-	return sharedOption(func(s *shared) { s.sources.Contracts = append(s.sources.Contracts, contracts...) })
+	return sharedOption(func(s *shared) {
+		s.sources.Contracts = append(s.sources.Contracts, given(s, contracts, "WithContract", "pass the contract of a service, or leave it out")...)
+	})
 }
 
 // WithHouseDefaults replaces, field by field, what a contract that says
@@ -121,7 +126,9 @@ func WithObserver(o *observe.Observer) Option {
 // per call; see [WithAttemptInterceptor] for once per attempt. Credentials are
 // given with [WithTransportCredentials] instead.
 func WithDialOptions(opts ...grpc.DialOption) ClientOption {
-	return clientOption(func(c *clientConfig) { c.dial = append(c.dial, opts...) })
+	return clientOption(func(c *clientConfig) {
+		c.dial = append(c.dial, given(&c.shared, opts, "WithDialOptions", "leave it out")...)
+	})
 }
 
 // WithAttemptInterceptor adds interceptors that run once per attempt, inside
@@ -140,7 +147,9 @@ func WithAttemptInterceptor(unary grpc.UnaryClientInterceptor, stream grpc.Strea
 // WithServerOptions adds grpc-go's own options of a server: interceptors,
 // stats handlers, limits.
 func WithServerOptions(opts ...grpc.ServerOption) ServerOption {
-	return serverOption(func(c *serverConfig) { c.options = append(c.options, opts...) })
+	return serverOption(func(c *serverConfig) {
+		c.options = append(c.options, given(&c.shared, opts, "WithServerOptions", "leave it out")...)
+	})
 }
 
 // WithDrainTimeout bounds how long a server that is asked to stop waits for
@@ -154,6 +163,39 @@ func WithDrainTimeout(d time.Duration) ServerOption {
 		}
 		c.drain = d
 	})
+}
+
+// configureClient returns what opts say together.
+func configureClient(opts []ClientOption) *clientConfig {
+	cfg := &clientConfig{}
+	for _, o := range given(&cfg.shared, opts, "NewClient", "leave it out") {
+		o.applyToClient(cfg)
+	}
+	return cfg
+}
+
+// configureServer returns what opts say together.
+func configureServer(opts []ServerOption) *serverConfig {
+	cfg := &serverConfig{drain: drainTimeout}
+	for _, o := range given(&cfg.shared, opts, "NewServer", "leave it out") {
+		o.applyToServer(cfg)
+	}
+	return cfg
+}
+
+// given returns those of args that are not nil, and reports the others as
+// mistakes in s: of which list, which one, and what to do.
+func given[T comparable](s *shared, args []T, list, remedy string) []T {
+	var missing T
+	rest := make([]T, 0, len(args))
+	for i, a := range args {
+		if a == missing {
+			s.errs = append(s.errs, fmt.Errorf("%s: argument %d is nil: %s", list, i+1, remedy))
+			continue
+		}
+		rest = append(rest, a)
+	}
+	return rest
 }
 
 // compile returns the contract that the options describe, or everything that

@@ -27,10 +27,7 @@ const drainTimeout = 10 * time.Second
 // Everything that is wrong with the options and the contracts is reported
 // here, all at once.
 func NewServer(opts ...ServerOption) (*Server, error) {
-	cfg := serverConfig{drain: drainTimeout}
-	for _, o := range opts {
-		o.applyToServer(&cfg)
-	}
+	cfg := configureServer(opts)
 	table, err := cfg.compile()
 	if err != nil {
 		return nil, fmt.Errorf("surefoot: server: %w", err)
