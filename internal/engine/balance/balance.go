@@ -1,80 +1,99 @@
 // Package balance decides which endpoint an attempt goes to.
 //
-// A picker is an immutable view of the endpoints that are ready. What changes
-// faster than the view (an endpoint just lost, whose turn it is) lives in
-// atomics that pickers share, so that a pick takes no lock.
+// A picker is an immutable view of endpoints and their weights. What changes
+// faster than the view (an endpoint just lost, what is in flight, how long
+// answers take) lives in atomics of the endpoints, which outlive pickers, so
+// that a pick takes no lock and allocates nothing.
+//
+// Every picker prefers, in this order: endpoints that are in and not avoided
+// by the request, then those that are in, then those that are out and not
+// avoided, then those that are out; it never picks a lost one. Out comes after
+// avoided because it rests on the evidence of many calls, and avoided on that
+// of one.
 package balance
 
-import (
-	"slices"
-	"sync/atomic"
-)
+import "slices"
 
-// An Endpoint is what the pickers know of one endpoint. It outlives pickers.
-// The zero Endpoint is ready. Its methods may be called from any goroutine.
-type Endpoint struct {
-	lost atomic.Bool
+// An Entry is one endpoint of a picker.
+type Entry struct {
+	*Endpoint
+
+	Weight uint32 // its share relative to the others'; 0 counts as 1
 }
 
-// SetLost says whether the endpoint has no connection. Every picker that
-// holds it sees this at once.
-func (e *Endpoint) SetLost(lost bool) { e.lost.Store(lost) }
-
-// Lost reports whether the endpoint has no connection.
-func (e *Endpoint) Lost() bool { return e.lost.Load() }
+func (e Entry) weight() uint32 { return max(e.Weight, 1) }
 
 // A Request is what a pick depends on besides the endpoints.
 type Request struct {
 	// Avoid are the endpoints that must not be picked while another may be:
 	// those that failed this call or still work on it.
 	Avoid []*Endpoint
+	// Now is the time in nanoseconds since a moment that stays the same.
+	// Only PeakEWMA needs it.
+	Now int64
+	// Random is uniformly random. All but RoundRobin need it.
+	Random uint64
+	// Key is what Hash finds the endpoint by, if Keyed.
+	Key   uint64
+	Keyed bool
 }
 
-func (r Request) avoids(e *Endpoint) bool { return slices.Contains(r.Avoid, e) }
-
-// RoundRobin gives each endpoint its turn.
-type RoundRobin struct {
-	endpoints []*Endpoint
-	turn      *atomic.Uint64
+// A Picker chooses among the entries it was made of. Its methods may be called
+// from any goroutine.
+type Picker interface {
+	// Pick returns the index of an entry, or -1 if every endpoint is lost.
+	Pick(r Request) int
+	// Fresh reports whether Pick would find an endpoint that r does not avoid.
+	Fresh(r Request) bool
 }
 
-// NewRoundRobin returns a picker over endpoints, which must not be changed
-// afterwards. turn is shared by the pickers that follow each other, so that a
-// new one goes on where the last one was.
-func NewRoundRobin(endpoints []*Endpoint, turn *atomic.Uint64) *RoundRobin {
-	return &RoundRobin{endpoints: endpoints, turn: turn}
-}
+// A rank orders endpoints by how much a request prefers them.
+type rank int
 
-// Pick returns the index of the endpoint whose turn it is. It passes over the
-// lost ones, and over those that r avoids unless no other is left. It returns
-// -1 if every endpoint is lost.
-func (p *RoundRobin) Pick(r Request) int {
-	n := uint64(len(p.endpoints))
-	if n == 0 {
-		return -1
+const (
+	fresh   rank = iota // in and not avoided
+	avoided             // in
+	outside             // out and not avoided
+	both                // out and avoided
+	lost                // never picked
+)
+
+// of returns how much r prefers e.
+func (r *Request) of(e *Endpoint) rank {
+	k := lost
+	switch f := e.flags.Load(); {
+	case f == 0:
+		k = fresh
+	case f == flagOut:
+		k = outside
 	}
-	start := p.turn.Add(1)
-	avoided := -1
-	for i := range n {
-		k := int((start + i) % n)
-		switch e := p.endpoints[k]; {
-		case e.Lost():
-		case !r.avoids(e):
-			return k
-		case avoided < 0:
-			avoided = k
+	if k != lost && len(r.Avoid) > 0 && slices.Contains(r.Avoid, e) {
+		k++
+	}
+	return k
+}
+
+// best returns the rank of the entries that r prefers, and the first of them
+// from start on. It looks no further than the first fresh one.
+func (r *Request) best(entries []Entry, start int) (rank, int) {
+	found, at := lost, -1
+	for i := range entries {
+		k := start + i
+		if k >= len(entries) {
+			k -= len(entries)
+		}
+		if have := r.of(entries[k].Endpoint); have < found {
+			found, at = have, k
+			if have == fresh {
+				break
+			}
 		}
 	}
-	return avoided
+	return found, at
 }
 
-// Fresh reports whether an endpoint is left that is neither lost nor avoided
-// by r.
-func (p *RoundRobin) Fresh(r Request) bool {
-	for _, e := range p.endpoints {
-		if !e.Lost() && !r.avoids(e) {
-			return true
-		}
-	}
-	return false
+// isFresh reports whether one of the entries that r prefers is not avoided.
+func (r *Request) isFresh(entries []Entry) bool {
+	found, _ := r.best(entries, 0)
+	return found == fresh || found == outside
 }
