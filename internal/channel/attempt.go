@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -37,6 +38,8 @@ type attemptState struct {
 	fromPeer bool
 	trailer  metadata.MD
 	timedOut bool
+	over     bool   // it ended: its time can no longer be up
+	picks    bool   // a picker of ours was asked for an endpoint
 	abort    func() // cancels what grpc-go does for a light attempt, once it does
 }
 
@@ -73,35 +76,50 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 	}
 }
 
+// invoke makes the attempt. An interceptor that panics ends it, too.
+func (a *attemptState) invoke(method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts []grpc.CallOption) error {
+	returned := false
+	defer func() {
+		if !returned {
+			a.end()
+		}
+	}()
+	err := invoker(a, method, req, reply, cc, opts...)
+	returned = true
+	return err
+}
+
 // expire ends an attempt that took too long, if its repeat can be paid for. An
-// attempt that grpc-go has not begun, because it waits for names, cannot be
-// ended; it is asked again later.
+// attempt that waits for an endpoint has none to move away from: it is asked
+// again later.
 func (a *attemptState) expire() bool {
-	if !a.call.machine.MayGiveUp(time.Now()) {
-		return false
-	}
 	a.mu.Lock()
 	end := a.cancel
 	if a.light {
 		end = a.abort
 	}
-	a.timedOut = end != nil
+	a.timedOut = end != nil && (a.endpoint != nil || a.sent) && !a.over && a.call.machine.GiveUp(time.Now())
+	timedOut := a.timedOut
 	a.mu.Unlock()
-	if end == nil {
-		return false
+	if timedOut {
+		end()
 	}
-	end()
-	return true
+	return timedOut
 }
 
-// end stops the attempt's time and lets go of its context.
-func (a *attemptState) end() {
+// end stops the attempt's time and lets go of its context. It reports whether
+// the attempt timed out.
+func (a *attemptState) end() (timedOut bool) {
 	if a.link.list != nil {
 		a.link.list.remove(a)
+		a.mu.Lock()
+		a.over, timedOut = true, a.timedOut
+		a.mu.Unlock()
 	}
 	if a.cancel != nil {
 		a.cancel()
 	}
+	return timedOut
 }
 
 // pick returns the endpoints to avoid. A second pick of one attempt means that
@@ -109,6 +127,7 @@ func (a *attemptState) end() {
 func (a *attemptState) pick() []*balance.Endpoint {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.picks = true
 	if a.endpoint != nil {
 		a.call.avoid(a.endpoint)
 		a.endpoint = nil
@@ -144,13 +163,13 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 		Cancelled: errors.Is(ended, context.Canceled),
 		Expired:   errors.Is(ended, context.DeadlineExceeded) || !deadline.IsZero() && !now.Before(deadline),
 		Closing:   c.channel.closed.Load(),
-		Sent:      a.sent,
+		Sent:      a.maybeSent(),
 		FromPeer:  a.fromPeer,
 		TimedOut:  a.timedOut,
 	}
 	if f.Code == codes.ResourceExhausted && len(a.trailer) == 0 {
-		// A reply that is too large for this client comes with the peer's
-		// headers too, but a status of the peer's own with a trailer.
+		// Unsure: a reply that is too large for this client comes with the peer's
+		// headers too, but only a status of the peer's own can have a trailer.
 		f.FromPeer = false
 	}
 	f.Pushback.After, f.Pushback.Stop, f.Pushback.Given = wire.ReadPushback(a.trailer)
@@ -158,13 +177,32 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 }
 
 // explain replaces the error of an attempt that our own timer ended, which
-// says no more than that a context was cancelled.
+// says no more than that a context was cancelled. The caller has cancelled
+// nothing.
 func (a *attemptState) explain(err error, v outcome.Verdict, now time.Time) error {
-	if v == outcome.Timeout && a.timedOut {
+	if a.timedOut && v != outcome.Abandoned && status.Code(err) == codes.Canceled {
 		return status.Errorf(codes.DeadlineExceeded, "surefoot: no reply from %s within the attempt timeout (%v)",
 			a.address(), now.Sub(a.start).Round(time.Millisecond))
 	}
 	return err
+}
+
+// maybeSent reports whether the peer may have seen the attempt. What no picker
+// was asked for can have been sent by an interceptor that goes its own way. mu
+// is held.
+func (a *attemptState) maybeSent() bool {
+	own := &a.call.channel.cfg
+	return a.sent || !a.picks && len(own.Unary)+len(own.Stream) > 0
+}
+
+// blames reports whether the attempt failed for a reason that need not hold
+// for another endpoint. One that was not sent, though its endpoint has a
+// connection, or that got no endpoint at all, was ended by something else: no
+// token, an interceptor.
+func (a *attemptState) blames() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.endpoint != nil && (a.sent || a.fromPeer || a.endpoint.Lost())
 }
 
 func (a *attemptState) address() string {

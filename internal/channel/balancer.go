@@ -3,6 +3,7 @@ package channel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -176,16 +177,12 @@ func key(addrs []resolver.Address) string {
 	return k.String()
 }
 
+// sameAddresses reports whether a connection to a serves for b: what only
+// balancers look at does not count (as in grpc-go, resolver.Address).
 func sameAddresses(a, b []resolver.Address) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !a[i].Equal(b[i]) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a, b, func(x, y resolver.Address) bool {
+		return x.Addr == y.Addr && x.ServerName == y.ServerName && x.Attributes.Equal(y.Attributes)
+	})
 }
 
 func (b *fleet) forget(e *endpoint) {
@@ -241,7 +238,7 @@ func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
 	b.count(is, +1)
 	e.state = is
 	if s.ConnectionError != nil {
-		b.lastErr = fmt.Errorf("%s: %w", e.addr, s.ConnectionError)
+		b.lastErr = fmt.Errorf("%s: %v", e.addr, s.ConnectionError) //nolint:errorlint // see failPicker
 	}
 	switch {
 	case is == connectivity.Ready:
@@ -345,7 +342,7 @@ func (b *fleet) ResolverError(err error) {
 	if b.channel == nil || b.closed || len(b.endpoints) > 0 {
 		return
 	}
-	b.resolver = fmt.Errorf("no endpoints of %s: %w", b.channel.cfg.Target, err)
+	b.resolver = fmt.Errorf("no endpoints of %s: %v", b.channel.cfg.Target, err) //nolint:errorlint // see failPicker
 	b.publish()
 }
 

@@ -93,8 +93,8 @@ func (s *callState) next(now time.Time, timeout time.Duration) *attemptState {
 // finish records how a ended and returns what to do next. The error is the
 // call's if the step is Done.
 func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
-	a.end()
-	if err == nil && s.trouble == nil && !s.observed() {
+	timedOut := a.end()
+	if err == nil && s.trouble == nil && !s.observed() && !timedOut {
 		return attempt.Step{}, nil
 	}
 	now := time.Now()
@@ -102,9 +102,7 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	if !v.SameEndpoint() && a.endpoint != nil {
 		s.avoid(a.endpoint)
 	}
-	// An attempt that no endpoint was picked for has left nothing behind: what
-	// ended it would end the next as well, whatever endpoint is ready.
-	fresh := a.endpoint != nil && s.fresh()
+	fresh := a.blames() && s.fresh()
 	step := s.machine.Finish(now, v, pushback, fresh, s.channel.cfg.Random())
 	err = s.record(a, v, err, now, step.Why)
 	s.attemptDone()
@@ -135,7 +133,7 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := s.inTrouble()
-	t.applied = t.applied || v.MayHaveBeenApplied(a.sent, status.Code(err))
+	t.applied = t.applied || v.MayHaveBeenApplied(a.maybeSent(), status.Code(err))
 	err = a.explain(err, v, now)
 	t.story = append(t.story, observe.Attempt{
 		Number:   len(t.story) + 1,
@@ -166,7 +164,8 @@ func (s *callState) resume() attempt.Step {
 	return step
 }
 
-// wait waits for the backoff. It returns false if the call ended meanwhile.
+// wait waits for the backoff. It returns false if the call, or the client,
+// ended meanwhile.
 func (s *callState) wait(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -174,8 +173,10 @@ func (s *callState) wait(d time.Duration) bool {
 	case <-t.C:
 		return true
 	case <-s.ctx.Done():
-		return false
+	case <-s.channel.closing:
 	}
+	s.machine.Abandon()
+	return false
 }
 
 // conclude returns the call as observers see it, with the caller's error: the

@@ -42,7 +42,9 @@ type Config struct {
 type Channel struct {
 	cfg    Config
 	budget *attempt.Budget
-	closed atomic.Bool
+	// closed says that the owner closes the client; closing is closed then.
+	closed  atomic.Bool
+	closing chan struct{}
 
 	timeouts timeouts // of attempts
 
@@ -55,8 +57,9 @@ type Channel struct {
 // New returns the channel that cfg describes.
 func New(cfg Config) *Channel {
 	c := &Channel{
-		cfg:    cfg,
-		budget: attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
+		cfg:     cfg,
+		closing: make(chan struct{}),
+		budget:  attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
 	}
 	c.timeouts.expired = (*attemptState).expire
 	c.turn.Store(cfg.Random())
@@ -64,8 +67,13 @@ func New(cfg Config) *Channel {
 }
 
 // Close says that the client's owner closes it: calls that fail from now on
-// are not repeated.
-func (c *Channel) Close() { c.closed.Store(true) }
+// are not repeated, and those that wait for a repeat end with the error that
+// they have.
+func (c *Channel) Close() {
+	if !c.closed.Swap(true) {
+		close(c.closing)
+	}
+}
 
 // discovered tells the observer of a look-up.
 func (c *Channel) discovered(e discovery.Event) {

@@ -29,6 +29,7 @@ type server struct {
 	inventoryv1.UnimplementedInventoryServer
 
 	name    string
+	options []grpc.ServerOption
 	get     func(ctx context.Context, r *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error)
 	reserve func(ctx context.Context, r *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error)
 	watch   func(r *inventoryv1.WatchRequest, s inventoryv1.Inventory_WatchServer) error
@@ -69,7 +70,7 @@ func (s *server) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lis = bufconn.Listen(1 << 16)
-	s.grpc = grpc.NewServer()
+	s.grpc = grpc.NewServer(s.options...)
 	s.open = make(map[*pipe]bool)
 	inventoryv1.RegisterInventoryServer(s.grpc, s)
 	lis, g := s.lis, s.grpc

@@ -27,6 +27,9 @@ func (c *Channel) DialOptions() []grpc.DialOption {
 		// xDS brings its own balancer in a service config; nobody else may.
 		opts = append(opts, grpc.WithDisableServiceConfig(),
 			grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}]}`, policyName)))
+	} else {
+		// Its balancer tells us nothing of attempts; this does, at a cost.
+		opts = append(opts, grpc.WithStatsHandler(facts{}))
 	}
 	return append(opts,
 		// Ours makes the attempts. It must be below what counts calls.
@@ -35,6 +38,8 @@ func (c *Channel) DialOptions() []grpc.DialOption {
 		// The user's interceptors that want to see each attempt: below ours.
 		grpc.WithChainUnaryInterceptor(c.cfg.Unary...),
 		grpc.WithChainStreamInterceptor(c.cfg.Stream...),
+		// Sees what grpc-go itself opens, whatever the user's do above.
+		grpc.WithChainStreamInterceptor(c.open),
 
 		// One owner of repeats: no retry policy from a name server.
 		grpc.WithDisableRetry(),

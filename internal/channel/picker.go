@@ -17,7 +17,7 @@ type picker struct {
 // several times: grpc-go picks again when the connection was lost in between,
 // and when it repeats a stream that the server provably did not process.
 func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
-	a, _ := info.Ctx.Value(attemptKey{}).(*attemptState)
+	a := attemptOf(info)
 	var req balance.Request
 	if a != nil {
 		req.Avoid = a.pick()
@@ -35,16 +35,30 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	return balancer.PickResult{SubConn: e.conn, Done: a.done}, nil
 }
 
+// attemptOf returns the attempt that a pick is for, nil for what was not made
+// by our interceptors.
+func attemptOf(info balancer.PickInfo) *attemptState {
+	a, _ := info.Ctx.Value(attemptKey{}).(*attemptState)
+	return a
+}
+
 // A waitPicker makes calls wait for the next picker.
 type waitPicker struct{}
 
-func (waitPicker) Pick(balancer.PickInfo) (balancer.PickResult, error) {
+func (waitPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
+	if a := attemptOf(info); a != nil {
+		a.pick()
+	}
 	return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
 }
 
-// A failPicker fails calls that do not wait for ready.
+// A failPicker fails calls that do not wait for ready. Its error wraps no
+// status: grpc-go would end with that those that do wait, too.
 type failPicker struct{ err error }
 
-func (p failPicker) Pick(balancer.PickInfo) (balancer.PickResult, error) {
+func (p failPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
+	if a := attemptOf(info); a != nil {
+		a.pick()
+	}
 	return balancer.PickResult{}, p.err
 }

@@ -23,7 +23,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 	c.problem(err)
 	opts, user, p := takeOptions(opts, &m.Stream, false)
 	s := &streamState{callState: c.newCall(ctx, method, p), user: user}
-	opts = append(slices.Clip(opts), grpc.OnFinish(s.finished))
+	opts = append(slices.Clip(opts), streamOption{state: s})
 	step := s.machine.Begin(s.start)
 	for {
 		switch step.Action {
@@ -35,7 +35,6 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 				s.open(a)
 				return &clientStream{ClientStream: cs, state: s}, nil
 			}
-			s.reset()
 			step, err = s.finish(a, err)
 		case attempt.Wait:
 			if !s.wait(step.Wait) {
@@ -45,7 +44,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 			step = s.resume()
 		case attempt.Done:
 			done := s.conclude(err)
-			s.over(done)
+			s.tellAll(done)
 			return nil, done.Err
 		}
 	}
@@ -59,17 +58,51 @@ type streamState struct {
 	// mu guards what follows. A stream is opened on one goroutine and ends on
 	// any, at the latest when its context does.
 	mu      sync.Mutex
+	latest  *opened       // what grpc-go opened last
 	attempt *attemptState // of the open stream, nil before
-	ended   bool          // grpc-go has said so
-	err     error         // what the stream ended with, for the caller
-	raw     error         // what grpc-go said
+	over    bool
+	err     error // what the call ended with
+}
+
+// An opened is one stream of grpc-go. There is one for each attempt, or more
+// if an interceptor of the user opens several.
+type opened struct {
+	state *streamState
+	ended bool
+	err   error
 }
 
 // finished is called by grpc-go once for each stream that it tried to open.
-func (s *streamState) finished(err error) {
-	s.mu.Lock()
-	s.ended, s.raw = true, err
-	s.settle() // unlocks
+func (o *opened) finished(err error) {
+	o.state.mu.Lock()
+	o.ended, o.err = true, err
+	o.state.settle() // unlocks
+}
+
+// streamOption carries the call past the user's interceptors, which need not
+// pass on their context. grpc-go never sees it.
+type streamOption struct {
+	grpc.EmptyCallOption
+	state *streamState
+}
+
+// open opens one stream. It is the innermost interceptor.
+func (c *Channel) open(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	i := slices.IndexFunc(opts, func(o grpc.CallOption) bool { _, ok := o.(streamOption); return ok })
+	if i < 0 {
+		return streamer(ctx, desc, cc, method, opts...)
+	}
+	own, _ := opts[i].(streamOption)
+	o := &opened{state: own.state}
+	opts = slices.Clone(opts)
+	opts[i] = grpc.OnFinish(o.finished)
+	cs, err := streamer(ctx, desc, cc, method, opts...)
+	if err == nil {
+		own.state.mu.Lock()
+		own.state.latest = o
+		own.state.mu.Unlock()
+	}
+	return cs, err
 }
 
 // open says that the stream was opened by a.
@@ -79,30 +112,24 @@ func (s *streamState) open(a *attemptState) {
 	s.settle() // unlocks
 }
 
-// reset forgets the end of a stream that was not opened.
-func (s *streamState) reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended, s.raw = false, nil
-}
-
 // settle ends the call once the stream was open and has ended. It is called
 // with mu held and releases it: whoever reads the stream waits for the call's
 // error, and the hooks, which may use the stream, run afterwards.
 func (s *streamState) settle() {
-	if s.attempt == nil || !s.ended {
+	if s.attempt == nil || s.over || s.latest == nil || !s.latest.ended {
 		s.mu.Unlock()
 		return
 	}
-	done := s.conclude(s.end(s.attempt, s.raw))
+	s.over = true
+	done := s.conclude(s.end(s.attempt, s.latest.err))
 	s.err = done.Err
 	s.mu.Unlock()
 	s.attemptDone()
-	s.over(done)
+	s.tellAll(done)
 }
 
-// over says that the call is over.
-func (s *streamState) over(done observe.Call) {
+// tellAll says that the call is over.
+func (s *streamState) tellAll(done observe.Call) {
 	s.callDone(done)
 	s.user.deliver(done.Err)
 }
@@ -124,7 +151,7 @@ func (cs *clientStream) tell(err error) error {
 	}
 	cs.state.mu.Lock()
 	defer cs.state.mu.Unlock()
-	if cs.state.ended && cs.state.err != nil {
+	if cs.state.over && cs.state.err != nil {
 		return cs.state.err
 	}
 	return err

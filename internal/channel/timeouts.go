@@ -27,7 +27,7 @@ const shards = 8
 // single call asked for has a list of its own.
 func (t *timeouts) list(d time.Duration, shared bool, r uint64) *timeoutList {
 	if !shared {
-		return &timeoutList{timeout: d, epoch: time.Now(), expired: t.expired}
+		return &timeoutList{timeout: d, epoch: time.Now(), expired: t.expired, single: true}
 	}
 	if m := t.byLen.Load(); m != nil {
 		if l := (*m)[d]; l != nil {
@@ -59,6 +59,7 @@ type timeoutList struct {
 	// expired ends an attempt whose time is up. It returns false if the attempt
 	// must go on, for as long again. It is called without mu.
 	expired func(*attemptState) bool
+	single  bool // has but one attempt, ever
 
 	mu          sync.Mutex
 	first, last *attemptState
@@ -89,6 +90,9 @@ func (l *timeoutList) remove(a *attemptState) {
 	defer l.mu.Unlock()
 	a.link.over = true
 	l.unlink(a)
+	if l.single && l.timer != nil {
+		l.timer.Stop()
+	}
 }
 
 // push appends a. mu is held.

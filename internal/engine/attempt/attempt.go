@@ -27,7 +27,7 @@ const (
 type Step struct {
 	Action Action
 	// Timeout is how long the attempt to start may take, 0 if only the call's
-	// own deadline bounds it. When it has passed, ask [Call.MayGiveUp].
+	// own deadline bounds it. When it has passed, ask [Call.GiveUp].
 	Timeout time.Duration
 	// Wait is how long to wait.
 	Wait time.Duration
@@ -36,7 +36,7 @@ type Step struct {
 }
 
 // A Call is the state of one call. It belongs to the goroutine that makes the
-// call, but for MayGiveUp, which may be called from any.
+// call; the driver orders GiveUp, which a timer calls, before Finish.
 type Call struct {
 	method   *policy.Method
 	budget   *Budget
@@ -45,6 +45,8 @@ type Call struct {
 	made     int32 // attempts started
 	counted  int32 // attempts that count against the limit
 	backoffs int32 // waits so far
+	held     bool  // the budget holds the next attempt
+	missed   bool  // an endpoint lacked the method
 }
 
 // New returns the state of a call that has made no attempt. deadline is zero
@@ -70,6 +72,14 @@ func (c *Call) Deadline() time.Time { return c.deadline }
 // is left that is ready and was not tried by this call; r is a random number
 // for the backoff.
 func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
+	step := c.finish(now, v, pb, fresh, r)
+	if step.Action == Done {
+		c.release()
+	}
+	return step
+}
+
+func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
 	if v.Failure() {
 		c.budget.Failed(now)
 	}
@@ -90,7 +100,10 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		return Step{Why: "no attempts left"}
 	case v == outcome.Missing && !fresh:
 		return Step{Why: "no other endpoint left"}
+	case v == outcome.Missing && c.missed:
+		return Step{Why: "two endpoints lack the method"}
 	}
+	c.missed = c.missed || v == outcome.Missing
 	var wait time.Duration
 	why := "backoff"
 	switch {
@@ -110,7 +123,7 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		return Step{Why: "no time left"}
 	}
 	if wait > 0 {
-		if !c.budget.CanPay(now) {
+		if !c.held && !c.budget.CanPay(now) {
 			return Step{Why: "retry budget exhausted"}
 		}
 		return Step{Action: Wait, Wait: wait, Why: why}
@@ -121,6 +134,7 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 // End tells how the running attempt ended, for one that the driver cannot
 // repeat: an open stream.
 func (c *Call) End(now time.Time, v outcome.Verdict) Step {
+	c.release()
 	if v.Failure() {
 		c.budget.Failed(now)
 	}
@@ -132,10 +146,25 @@ func (c *Call) End(now time.Time, v outcome.Verdict) Step {
 
 // Resume goes on after a wait.
 func (c *Call) Resume(now time.Time) Step {
+	if c.held {
+		c.held = false
+		c.budget.PayHeld(now)
+		return c.start(now, "repeat")
+	}
 	if !c.budget.Pay(now) {
 		return Step{Why: "retry budget exhausted"}
 	}
 	return c.start(now, "repeat")
+}
+
+// Abandon says that the call is over though the last step was to wait.
+func (c *Call) Abandon() { c.release() }
+
+func (c *Call) release() {
+	if c.held {
+		c.held = false
+		c.budget.Release()
+	}
 }
 
 func (c *Call) start(now time.Time, why string) Step {
@@ -157,9 +186,14 @@ func (c *Call) timeout(now time.Time) time.Duration {
 	return t
 }
 
-// MayGiveUp reports whether an attempt whose timeout has passed may be
-// cancelled: only if its repeat could be paid for.
-func (c *Call) MayGiveUp(now time.Time) bool { return c.budget.CanPay(now) }
+// GiveUp reports whether the running attempt, whose timeout has passed, may be
+// cancelled: only if its repeat can be paid for. What it costs is held until
+// Finish, or else the attempts that expire together would all be cancelled for
+// the sake of one repeat.
+func (c *Call) GiveUp(now time.Time) bool {
+	c.held = c.held || c.budget.Hold(now)
+	return c.held
+}
 
 func finality(v outcome.Verdict) string {
 	if v.Repeatable(policy.Idempotent) {

@@ -22,6 +22,7 @@ type Budget struct {
 	mu     sync.Mutex
 	policy policy.Budget
 	counts window.Counts[event]
+	held   int // attempts that are spoken for and not yet made
 }
 
 type event int
@@ -54,6 +55,33 @@ func (b *Budget) Failed(now time.Time) {
 	b.mu.Unlock()
 }
 
+// Hold keeps one extra attempt for its caller and reports whether it was
+// there. It must be followed by PayHeld or Release.
+func (b *Budget) Hold(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.afford(now) {
+		return false
+	}
+	b.held++
+	return true
+}
+
+// PayHeld takes the attempt that was held.
+func (b *Budget) PayHeld(now time.Time) {
+	b.mu.Lock()
+	b.held--
+	b.counts.Add(now, extra, 1)
+	b.mu.Unlock()
+}
+
+// Release gives the attempt that was held back.
+func (b *Budget) Release() {
+	b.mu.Lock()
+	b.held--
+	b.mu.Unlock()
+}
+
 // Pay takes one extra attempt from the budget and reports whether it was
 // there. An attempt that was paid must be made.
 func (b *Budget) Pay(now time.Time) bool {
@@ -83,5 +111,5 @@ func (b *Budget) afford(now time.Time) bool {
 		// A rate and a window as large as contracts may say do not overflow it.
 		allowed += int64(b.policy.MinPerSecond) * b.policy.Window.Milliseconds() / 10
 	}
-	return 100*int64(x+1) <= allowed
+	return 100*int64(x+b.held+1) <= allowed
 }

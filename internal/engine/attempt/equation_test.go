@@ -15,6 +15,7 @@ type ledger struct {
 	policy policy.Budget
 	now    time.Duration
 	events []entry
+	held   int64
 }
 
 type entry struct {
@@ -36,6 +37,14 @@ func (l *ledger) within(what event) (n int64) {
 	return n
 }
 
+// release forgets what was held for d.
+func (l *ledger) release(d *driven) {
+	if d.held {
+		d.held = false
+		l.held--
+	}
+}
+
 // affords says in fractions what a Budget says in integers.
 func (l *ledger) affords() bool {
 	made, repeats, broken := l.within(calls), l.within(extra), l.within(failed)
@@ -45,7 +54,7 @@ func (l *ledger) affords() bool {
 		seconds := big.NewRat(int64(l.policy.Window), int64(time.Second))
 		limit.Add(limit, seconds.Mul(seconds, big.NewRat(int64(l.policy.MinPerSecond), 1)))
 	}
-	return big.NewRat(repeats+1, 1).Cmp(limit) <= 0
+	return big.NewRat(repeats+l.held+1, 1).Cmp(limit) <= 0
 }
 
 // A driven is a call with what its driver did.
@@ -53,6 +62,7 @@ type driven struct {
 	call  Call
 	state Action // of the last step
 	began bool
+	held  bool // it was told to give up its attempt
 	made  int
 }
 
@@ -101,6 +111,8 @@ func FuzzPaidIsMade(f *testing.F) {
 				l.add(calls)
 				begun++
 			case d.state == Wait && how == 0: // the caller gave up meanwhile
+				d.call.Abandon()
+				l.release(d)
 				d.state = Done
 				continue
 			case d.state == Wait:
@@ -110,6 +122,14 @@ func FuzzPaidIsMade(f *testing.F) {
 				var pb outcome.Pushback
 				if how > 200 {
 					pb = outcome.Pushback{Given: true, Stop: how > 240, After: time.Duration(how-201) * 10 * time.Millisecond}
+				}
+				if how%7 == 3 && how != 100 {
+					if got := d.call.GiveUp(now); got != (could || d.held) {
+						t.Fatalf("give up at %v: %v, with budget %v, held %v", l.now, got, could, d.held)
+					} else if got && !d.held {
+						d.held = true
+						l.held++
+					}
 				}
 				if v.Failure() {
 					l.add(failed)
@@ -129,6 +149,10 @@ func FuzzPaidIsMade(f *testing.F) {
 				}
 			}
 			d.state = step.Action
+			could = could || d.held
+			if d.state != Wait {
+				l.release(d)
+			}
 
 			if !first && step.Action != Done && !could {
 				t.Fatalf("%v at %v, with no budget", step, l.now)

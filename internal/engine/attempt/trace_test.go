@@ -113,7 +113,7 @@ func play(call *Call, budget *Budget, now time.Time, event string, args []string
 	case "resume":
 		return call.Resume(now).String(), nil
 	case "give-up?":
-		return map[bool]string{true: "yes", false: "no"}[call.MayGiveUp(now)], nil
+		return map[bool]string{true: "yes", false: "no"}[call.GiveUp(now)], nil
 	case "others":
 		for _, arg := range args {
 			name, value, _ := strings.Cut(arg, "=")
