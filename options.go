@@ -123,8 +123,32 @@ func WithObserver(o *observe.Observer) Option {
 }
 
 // WithDialOptions adds grpc-go's own options. Interceptors among them run once
-// per call; see [WithAttemptInterceptor] for once per attempt. Credentials are
-// given with [WithTransportCredentials] instead.
+// per call; see [WithAttemptInterceptor] for once per attempt. Stats handlers,
+// default call options, window and buffer sizes, the user agent, the authority,
+// dialers and resolvers do what they do in grpc-go; a resolver for "dns"
+// replaces Surefoot's, and its caches with it.
+//
+// What the contract decides, dial options do not. grpc-go keeps the last of two
+// options for the same thing, and Surefoot's is the last, so that these have no
+// effect, and since dial options are opaque they cannot be reported either:
+//
+//   - grpc.WithTransportCredentials and grpc.WithInsecure: use
+//     [WithTransportCredentials] or [WithInsecure]. grpc.WithCredentialsBundle
+//     is an error of [NewClient].
+//   - grpc.WithDefaultServiceConfig, and service configs that a resolver finds:
+//     the contract has deadlines, retries and balancing; for a service whose
+//     .proto is not yours use [WithContract]. A target "xds:" brings its own.
+//   - grpc.WithMaxCallAttempts: use retry.max_attempts of the contract.
+//   - grpc.WithKeepaliveParams: use connection.keepalive_time_ms and
+//     keepalive_timeout_ms of the contract.
+//   - grpc.WithConnectParams, grpc.WithBackoffConfig and
+//     grpc.WithBackoffMaxDelay: use connection.connect_timeout_ms of the
+//     contract. How soon it connects again is not configurable.
+//   - grpc.WithIdleTimeout: the client never goes idle, since it would forget
+//     what it learnt of the endpoints. Close it when it is not needed.
+//
+// Values of the contract that hold for the whole program are given with
+// [WithHouseDefaults].
 func WithDialOptions(opts ...grpc.DialOption) ClientOption {
 	return clientOption(func(c *clientConfig) {
 		c.dial = append(c.dial, given(&c.shared, opts, "WithDialOptions", "leave it out")...)
