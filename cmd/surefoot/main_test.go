@@ -10,6 +10,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/surefoot-rpc/surefoot/internal/workbench/lab"
 )
 
 var built struct {
@@ -156,6 +160,30 @@ func TestColours(t *testing.T) {
 				t.Errorf("got %q, want %q", b.String(), test.want)
 			}
 		})
+	}
+}
+
+// The changing line fits, with room for the ^C of an interrupt, and says what
+// matters in any terminal of 80 columns.
+func TestStatusFits(t *testing.T) {
+	for _, width := range []int{1, 20, 80, 140} {
+		for phase, want := range map[lab.Phase]string{lab.Starting: "starting", lab.Running: "12.0 of 60.0 s, 123456 calls, 1234 failed"} {
+			line := status(lab.Progress{
+				Scenario: "silent-drop", Arm: "grpc-go round_robin", Phase: phase,
+				Done: 12 * time.Second, Of: time.Minute, Calls: 123456, Failed: 1234,
+			}, width)
+			var b bytes.Buffer
+			fmt.Fprint(colorful(&b), line)
+			if n := utf8.RuneCount(b.Bytes()); n > max(width-echoWidth, 1) {
+				t.Errorf("%d columns of %d: %q", n, width, b.String())
+			}
+			if width >= 80 && (!strings.HasPrefix(b.String(), "silent-drop  grpc-go round_robin ") || !strings.HasSuffix(b.String(), "  "+want)) {
+				t.Errorf("at %d columns it says %q", width, b.String())
+			}
+			if bar := strings.Count(b.String(), "━"); width == 140 && bar != barWidth {
+				t.Errorf("a bar of %d columns", bar)
+			}
+		}
 	}
 }
 

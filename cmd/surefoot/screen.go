@@ -119,16 +119,27 @@ func (s *screen) progress(p lab.Progress) {
 	if p.Event != "" {
 		return // the line has no room; the scoreboard shows it
 	}
-	part := 0.0
-	if p.Of > 0 {
-		part = float64(p.Done) / float64(p.Of)
-	}
-	full := min(max(int(part*barWidth), 0), barWidth)
-	line := fmt.Sprintf("%s  %-19s %s%s  %s", lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Cyan).Render(p.Scenario), p.Arm,
-		strings.Repeat("━", full), lipgloss.NewStyle().Faint(true).Render(strings.Repeat("━", barWidth-full)), counted(p))
 	s.clear()
-	fmt.Fprint(s.out, lipgloss.NewStyle().MaxWidth(s.width()-1).Render(line))
+	fmt.Fprint(s.out, status(p, s.width()))
 	s.live = true
+}
+
+// echoWidth is what a terminal writes when somebody presses Ctrl-C. Without
+// room for it the line would break, and could not be cleared.
+const echoWidth = 3
+
+// status is the changing line: how far the arm is. In a narrow terminal the bar
+// makes way for the words.
+func status(p lab.Progress, width int) string {
+	name := lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Cyan).Render(p.Scenario) + fmt.Sprintf("  %-19s ", p.Arm)
+	words := "  " + counted(p)
+	bar := min(max(width-echoWidth-lipgloss.Width(name+words), 0), barWidth)
+	full := 0
+	if p.Of > 0 {
+		full = min(max(int(float64(p.Done)/float64(p.Of)*float64(bar)), 0), bar)
+	}
+	line := name + strings.Repeat("━", full) + lipgloss.NewStyle().Faint(true).Render(strings.Repeat("━", bar-full)) + words
+	return lipgloss.NewStyle().MaxWidth(max(width-echoWidth, 1)).Render(line)
 }
 
 // counted says what the running arm has done.
@@ -139,7 +150,7 @@ func counted(p lab.Progress) string {
 		if p.Failed > 0 {
 			failed = lipgloss.NewStyle().Foreground(lipgloss.Red).Render(fmt.Sprintf("%d failed", p.Failed))
 		}
-		return fmt.Sprintf("%.1f of %v  %d calls, %s", p.Done.Seconds(), p.Of, p.Calls, failed)
+		return fmt.Sprintf("%.1f of %.1f s, %d calls, %s", p.Done.Seconds(), p.Of.Seconds(), p.Calls, failed)
 	default:
 		return string(p.Phase)
 	}
