@@ -156,23 +156,25 @@ type row struct {
 	same    bool // the same endpoint may be tried again
 	free    bool // does not count against the limit while another endpoint is left
 	failure bool // counts as failing when the budget asks how the service does
+
+	evidence Evidence // against the endpoint
 }
 
 var rows = [...]row{
-	Success:     {name: "success"},
+	Success:     {name: "success", evidence: Good},
 	Abandoned:   {name: "abandoned"},
 	Expired:     {name: "expired", failure: true},
 	Local:       {name: "local"},
-	Unprocessed: {name: "unprocessed", repeat: AnyMethod, free: true, failure: true},
-	Timeout:     {name: "timeout", repeat: IfIdempotent, failure: true},
-	Lost:        {name: "lost", repeat: IfIdempotent, free: true, failure: true},
+	Unprocessed: {name: "unprocessed", repeat: AnyMethod, free: true, failure: true, evidence: Connection},
+	Timeout:     {name: "timeout", repeat: IfIdempotent, failure: true, evidence: Bad},
+	Lost:        {name: "lost", repeat: IfIdempotent, free: true, failure: true, evidence: Bad},
 	Stopped:     {name: "stopped", failure: true},
-	Refusal:     {name: "refusal", repeat: IfIdempotent, failure: true},
+	Refusal:     {name: "refusal", repeat: IfIdempotent, failure: true, evidence: RateOnly},
 	Transient:   {name: "transient", repeat: IfIdempotent, same: true, failure: true},
-	Fault:       {name: "fault", repeat: IfIdempotent, failure: true},
+	Fault:       {name: "fault", repeat: IfIdempotent, failure: true, evidence: Bad},
 	Missing:     {name: "missing", repeat: IfIdempotent},
-	Broken:      {name: "broken", failure: true},
-	Answer:      {name: "answer"},
+	Broken:      {name: "broken", failure: true, evidence: RateOnly},
+	Answer:      {name: "answer", evidence: Good},
 }
 
 func (v Verdict) row() row {
