@@ -90,7 +90,9 @@ func WithServiceDescriptor(services ...protoreflect.ServiceDescriptor) Option {
 }
 
 // WithContract gives the contracts of services whose .proto is not ours to
-// change. Each stands, field by field, before what that .proto says.
+// change. Each stands, field by field, before what that .proto says. Whether a
+// method may be repeated (idempotency_level) can only be given for a .proto that
+// leaves it open: one with neither a level of its own nor options of Surefoot.
 func WithContract(contracts ...*surefootv1.Contract) Option {
 	return sharedOption(func(s *shared) {
 		s.sources.Contracts = append(s.sources.Contracts, given(s, contracts, "WithContract", "pass the contract of a service, or leave it out")...)

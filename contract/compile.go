@@ -101,7 +101,8 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 	in := place{source: sourceOf(sd), service: string(sd.FullName())} // the .proto
 	over := in                                                        // what is given in Go for it
 	over.source = givenInGo + " over " + in.source
-	at, opts, given := in, serviceOptions(sd, in, p), t.contracts[sd.FullName()]
+	opts, owned := serviceOptions(sd, in, p)
+	at, given := in, t.contracts[sd.FullName()]
 	if given != nil {
 		p.given(over, given)
 		for _, name := range slices.Sorted(maps.Keys(given.GetMethods())) {
@@ -118,16 +119,16 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 	for i := range sd.Methods().Len() {
 		md := sd.Methods().Get(i)
 		at := in.method(string(md.Name()))
-		mo, safety := methodOptions(md, at, p)
+		d := methodOptions(md, at, p)
+		d.owned = d.owned || owned
+		var level *surefootv1.IdempotencyLevel
 		if g := given.GetMethods()[string(md.Name())]; g != nil {
 			at.source = over.source
-			overlay(mo, g.GetMethod())
-			if g.IdempotencyLevel != nil {
-				safety = safetyOf(int32(g.GetIdempotencyLevel()))
-			}
+			overlay(d.options, g.GetMethod())
+			level = g.IdempotencyLevel
 		}
 		streaming := md.IsStreamingClient() || md.IsStreamingServer()
-		m := base.method(at, mo, safety, streaming, p)
+		m := base.method(at, d.options, d.safety(level, at, in.source, p), streaming, p)
 		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
 	}
 	return at, opts
@@ -155,21 +156,23 @@ func (t *Table) compileUndescribed(c *surefootv1.Contract, methods map[string]*M
 	return at, c.GetService()
 }
 
-// serviceOptions returns a copy of the options of sd; never nil.
-func serviceOptions(sd protoreflect.ServiceDescriptor, at place, p *problems) *surefootv1.Service {
+// serviceOptions returns a copy of the options of sd, never nil, and whether sd
+// has any.
+func serviceOptions(sd protoreflect.ServiceDescriptor, at place, p *problems) (out *surefootv1.Service, has bool) {
 	opts := reparse(sd.Options(), &descriptorpb.ServiceOptions{}, at, p)
-	out := &surefootv1.Service{}
+	out = &surefootv1.Service{}
 	proto.Merge(out, extension(opts, surefootv1.E_Service))
 	p.unusable(at, "", out)
-	return out
+	return out, proto.HasExtension(opts, surefootv1.E_Service)
 }
 
-func methodOptions(md protoreflect.MethodDescriptor, at place, p *problems) (*surefootv1.Method, policy.Safety) {
+// methodOptions returns what the .proto says of md itself.
+func methodOptions(md protoreflect.MethodDescriptor, at place, p *problems) declared {
 	opts := reparse(md.Options(), &descriptorpb.MethodOptions{}, at, p)
 	out := &surefootv1.Method{}
 	proto.Merge(out, extension(opts, surefootv1.E_Method))
 	p.unusable(at, "", out)
-	return out, safetyOf(int32(opts.GetIdempotencyLevel()))
+	return declared{options: out, level: opts.IdempotencyLevel, owned: proto.HasExtension(opts, surefootv1.E_Method)}
 }
 
 // reparse reads options again with the generated types. A descriptor that was
@@ -192,17 +195,6 @@ func reparse[M proto.Message](from proto.Message, into M, at place, p *problems)
 func extension(opts proto.Message, xt protoreflect.ExtensionType) proto.Message {
 	m, _ := proto.GetExtension(opts, xt).(proto.Message) // always, by xt
 	return m
-}
-
-func safetyOf(level int32) policy.Safety {
-	switch descriptorpb.MethodOptions_IdempotencyLevel(level) {
-	case descriptorpb.MethodOptions_NO_SIDE_EFFECTS:
-		return policy.ReadOnly
-	case descriptorpb.MethodOptions_IDEMPOTENT:
-		return policy.Idempotent
-	default:
-		return policy.Unsafe
-	}
 }
 
 func fullMethod(service protoreflect.FullName, method protoreflect.Name) string {

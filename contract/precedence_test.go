@@ -2,6 +2,7 @@ package contract_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -189,28 +190,63 @@ func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
 	}
 }
 
-func TestALevelInGoReplacesThatOfTheProto(t *testing.T) {
+// A level in Go speaks for a .proto that is silent, and never against one that
+// speaks: with a level of its own, or with options of Surefoot and no level.
+func TestALevelInGoSpeaksForASilentProto(t *testing.T) {
 	levels := []surefootv1.IdempotencyLevel{
 		surefootv1.IdempotencyLevel_IDEMPOTENCY_UNKNOWN, surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS, surefootv1.IdempotencyLevel_IDEMPOTENT,
 	}
 	safeties := []policy.Safety{policy.Unsafe, policy.ReadOnly, policy.Idempotent}
-	for i, inProto := range levels {
-		shop := build(t, spec{name: "Shop", methods: []rpc{{name: "Get", level: descriptorpb.MethodOptions_IdempotencyLevel(inProto)}}})
-		for j := range levels {
-			t.Run(fmt.Sprintf("%v over %v", levels[j], inProto), func(t *testing.T) {
-				table := compile(t, contract.Sources{Services: shop, Contracts: []*given{{
-					ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {IdempotencyLevel: &levels[j]}},
-				}}})
-				if got := lookup(t, table, "/shop.v1.Shop/Get").Unary.Safety; got != safeties[j] {
-					t.Errorf("%v, want %v", got, safeties[j])
-				}
-			})
+	for _, owner := range []struct {
+		name    string
+		service *svc
+		method  *mth
+	}{{"no options", nil, nil}, {"options of the service", &svc{}, nil}, {"options of the method", nil, &mth{}}} {
+		for i, inProto := range levels {
+			shop := build(t, spec{name: "Shop", options: owner.service, methods: []rpc{
+				{name: "Get", options: owner.method, level: descriptorpb.MethodOptions_IdempotencyLevel(inProto)},
+			}})
+			silent := owner.service == nil && owner.method == nil && i == 0
+			for j := range levels {
+				t.Run(fmt.Sprintf("%s, %v over %v", owner.name, levels[j], inProto), func(t *testing.T) {
+					table, err := contract.Compile(contract.Sources{Services: shop, Contracts: []*given{{
+						ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {IdempotencyLevel: &levels[j]}},
+					}}})
+					if !silent && i != j {
+						if err == nil || !strings.Contains(err.Error(), "shop.v1.Shop/Get: idempotency_level is "+levels[j].String()) {
+							t.Errorf("a contradiction of the owner is told as: %v", err)
+						}
+						return
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got := lookup(t, table, "/shop.v1.Shop/Get").Unary.Safety; got != safeties[j] {
+						t.Errorf("%v, want %v", got, safeties[j])
+					}
+				})
+			}
+			table := compile(t, contract.Sources{Services: shop, Contracts: []*given{{
+				ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {}},
+			}}})
+			if got := lookup(t, table, "/shop.v1.Shop/Get").Unary.Safety; got != safeties[i] {
+				t.Errorf("%s, nothing over %v: %v, want %v", owner.name, inProto, got, safeties[i])
+			}
 		}
-		table := compile(t, contract.Sources{Services: shop, Contracts: []*given{{
-			ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {}},
-		}}})
-		if got := lookup(t, table, "/shop.v1.Shop/Get").Unary.Safety; got != safeties[i] {
-			t.Errorf("nothing over %v: %v, want %v", inProto, got, safeties[i])
-		}
+	}
+}
+
+// The owner of the example said how Reserve is called, and not that it may be
+// repeated: no caller can say so for him.
+func TestAWriteOfAnOwnedContractCannotBeMadeRepeatable(t *testing.T) {
+	_, err := contract.Compile(contract.Sources{Contracts: []*given{{
+		ServiceName: "inventory.v1.Inventory",
+		Methods:     map[string]*givenM{"Reserve": {IdempotencyLevel: surefootv1.IdempotencyLevel_IDEMPOTENT.Enum()}},
+	}}})
+	want := "contract: contract given in Go over inventory.proto: inventory.v1.Inventory/Reserve: idempotency_level is IDEMPOTENT, " +
+		"but inventory.proto declares a contract and leaves it out; whether the method may be repeated is its owner's to say: " +
+		"remove it here, or have option idempotency_level changed in that .proto"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

@@ -155,9 +155,17 @@ var mistakes = []mistake{
 		[]string{"etcdserverpb.KV methods"}},
 	{"a level that does not exist", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {IdempotencyLevel: surefootv1.IdempotencyLevel(3).Enum()}}}),
 		[]string{"shop.v1.Shop/Get idempotency_level"}},
-	{"codes of a method that Go made unsafe", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {
-		IdempotencyLevel: surefootv1.IdempotencyLevel_IDEMPOTENCY_UNKNOWN.Enum(), Method: &mth{Retry: &retry{Codes: aborted}},
-	}}}), []string{"shop.v1.Shop/Get retry.codes"}},
+	{"a level that the owner did not give", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {
+		IdempotencyLevel: surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS.Enum(),
+	}}}), []string{"shop.v1.Shop/Get idempotency_level"}},
+	{"a level for an owner who gave none", func(t testing.TB) contract.Sources {
+		return contract.Sources{
+			Services: build(t, spec{name: "Shop", options: &svc{}, methods: []rpc{{name: "Put"}}}),
+			Contracts: []*given{{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Put": {
+				IdempotencyLevel: surefootv1.IdempotencyLevel_IDEMPOTENT.Enum(), Method: &mth{Retry: &retry{Codes: aborted}},
+			}}}},
+		}
+	}, []string{"shop.v1.Shop/Put idempotency_level", "shop.v1.Shop/Put retry.codes"}},
 	{"what streams do not have, in Go", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Watch": {Method: &mth{AttemptTimeoutMs: i64(1)}}}}),
 		[]string{"shop.v1.Shop/Watch attempt_timeout_ms"}},
 	{"fields in Go that this version does not know", inGo(withUnknown(&given{
