@@ -1,0 +1,77 @@
+package balance
+
+import "math/bits"
+
+// points is how many points an endpoint has on the ring.
+const points = 16
+
+// A ring holds the points of all endpoints in order. It depends on their IDs
+// alone, so that all clients that know the same endpoints have the same ring.
+type ring struct {
+	at    []uint64 // the points
+	owner []uint32 // the entry that each belongs to
+	index []uint32 // of the first point at or after the start of each bucket
+	shift int      // a point's bucket is what is left of it after the shift
+}
+
+// newRing puts entries on a ring. Points are uniform, so that one pass over
+// buckets of about two puts them in order.
+func newRing(entries []Entry) ring {
+	n := len(entries) * points
+	width := bits.Len(uint(max(n-1, 1))) - 1 //nolint:gosec // a length
+	r := ring{
+		at: make([]uint64, n), owner: make([]uint32, n),
+		index: make([]uint32, 1<<width+1), shift: 64 - width,
+	}
+	for _, e := range entries {
+		for from, v := source(e.ID), 0; v < points; v++ {
+			r.index[from.next()>>r.shift]++
+		}
+	}
+	sum := uint32(0)
+	for b, count := range r.index {
+		sum += count
+		r.index[b] = sum
+	}
+	// index now holds the end of each bucket. Filled from there, it ends up as
+	// the start.
+	for k := len(entries) - 1; k >= 0; k-- {
+		for from, v := source(entries[k].ID), 0; v < points; v++ {
+			at := from.next()
+			b := at >> r.shift
+			end := r.index[b] - 1
+			r.index[b] = end
+			r.at[end], r.owner[end] = at, uint32(k) //nolint:gosec // an index
+		}
+	}
+	for b := range len(r.index) - 1 {
+		r.sort(int(r.index[b]), int(r.index[b+1]))
+	}
+	return r
+}
+
+// sort orders the points from a to b by insertion: they are few.
+func (r *ring) sort(a, b int) {
+	for i := a + 1; i < b; i++ {
+		for j := i; j > a && r.at[j] < r.at[j-1]; j-- {
+			r.at[j], r.at[j-1] = r.at[j-1], r.at[j]
+			r.owner[j], r.owner[j-1] = r.owner[j-1], r.owner[j]
+		}
+	}
+}
+
+// successor returns the first point at or after pos.
+func (r *ring) successor(pos uint64) int {
+	i := int(r.index[pos>>r.shift])
+	for i < len(r.at) && r.at[i] < pos {
+		i++
+	}
+	return r.wrap(i)
+}
+
+func (r *ring) wrap(i int) int {
+	if i == len(r.at) {
+		return 0
+	}
+	return i
+}
