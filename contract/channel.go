@@ -61,6 +61,36 @@ func (c *channelMerge) result(p *problems) policy.Channel {
 	return merged
 }
 
+// ignored reports what opts say of a channel that exists already with other
+// values: they are its connections' and its budget's, which do not change.
+func ignored(channel policy.Channel, at place, opts *surefootv1.Service, p *problems) {
+	opts = proto.CloneOf(opts)
+	opts.Defaults = nil // concerns methods, not the channel
+	if opts.GetConnection() != nil {
+		opts.Connection.MaxAgeMs = nil // which servers read, and no client
+	}
+	walk("", opts.ProtoReflect(), func(path, value string) {
+		alone := &surefootv1.Service{}
+		if pick(alone.ProtoReflect(), opts.ProtoReflect(), strings.Split(path, ".")); applyChannel(channel, alone) != channel {
+			p.add(at, path, fmt.Sprintf("is %s and ignored, because the channel exists already with another value: "+
+				"name the service at construction with WithService", value))
+		}
+	})
+}
+
+// pick copies the field at path, of names, and none else. A path that ends in a
+// oneof names no field.
+func pick(to, from protoreflect.Message, path []string) {
+	fd := from.Descriptor().Fields().ByName(protoreflect.Name(path[0]))
+	switch {
+	case fd == nil:
+	case len(path) == 1:
+		to.Set(fd, from.Get(fd))
+	default:
+		pick(to.Mutable(fd).Message(), from.Get(fd).Message(), path[1:])
+	}
+}
+
 // walk calls visit for each scalar, and each choice of a oneof, that m sets.
 func walk(prefix string, m protoreflect.Message, visit func(path, value string)) {
 	for fd, v := range set(m) {

@@ -41,8 +41,10 @@ type Table struct {
 // Lookup returns the policy of the method with this full name,
 // "/package.Service/Method". A service that was not named at construction has
 // the contract of its registered .proto; a method that nobody knows has the
-// house defaults. err is not nil if that .proto's contract cannot be used: the
-// first call of such a service reports it, and gets the house defaults.
+// house defaults. err is for the first call of such a service to report: that
+// the contract of the .proto cannot be used, so that its methods have the house
+// defaults; or which options of it are ignored because they are the channel's.
+// m is never nil.
 func (t *Table) Lookup(full string) (m *Methods, err error) {
 	if m := (*t.methods.Load())[full]; m != nil {
 		return m, nil
@@ -69,13 +71,14 @@ func (t *Table) learn(sd protoreflect.ServiceDescriptor, full string) (*Methods,
 		t.learnt[sd.FullName()] = true
 		var p problems
 		learnt := make(map[string]*Methods)
-		t.compileService(sd, learnt, &p)
-		err = p.err()
-		if err != nil {
+		at, opts := t.compileService(sd, learnt, &p)
+		if p.err() != nil {
 			for name, m := range learnt {
 				learnt[name] = t.house.methods(m.Unary.Safety)
 			}
 		}
+		ignored(t.Channel, at, opts, &p)
+		err = p.err()
 		next := maps.Clone(*t.methods.Load())
 		maps.Copy(next, learnt)
 		t.methods.Store(&next)

@@ -28,6 +28,12 @@ var registered = sync.OnceValue(func() error {
 		{name: "RegisteredBad", options: &svc{Defaults: &mth{DeadlineMs: i64(700)}}, methods: []rpc{
 			{name: "Get", level: readOnly}, {name: "Put", options: &mth{DeadlineMs: i64(-1)}},
 		}},
+		{name: "RegisteredOther", options: &svc{
+			Balance:     &surefootv1.Balance{Policy: &surefootv1.Balance_RoundRobin{RoundRobin: &surefootv1.RoundRobin{}}},
+			RetryBudget: &budget{RatioPercent: i32(20), MinPerSecond: i32(7)},
+			Connection:  &conn{ConnectTimeoutMs: i64(70), KeepaliveTimeMs: i64(300_000), MaxAgeMs: i64(5)},
+			Defaults:    &mth{DeadlineMs: i64(700)},
+		}, methods: []rpc{{name: "Get", level: readOnly}}},
 	} {
 		fd, err := protodesc.NewFile(s.file(), nil)
 		if err == nil {
@@ -85,6 +91,33 @@ func TestAServiceThatWasNotNamedHasItsRegisteredContract(t *testing.T) {
 	if table.Channel != before {
 		t.Error("the channel was changed by a service that it was not made for")
 	}
+}
+
+// What a service that was not named says of a channel that exists is told once,
+// as far as it differs, and its methods have their contract all the same.
+func TestOptionsOfAChannelThatExistsAreToldAsIgnored(t *testing.T) {
+	register(t)
+	const method = "/shop.v1.RegisteredOther/Get"
+	table := compile(t, contract.Sources{})
+	before := table.Channel
+	m, err := table.Lookup(method)
+	const remedy = " and ignored, because the channel exists already with another value: name the service at construction with WithService"
+	want := "contract: 2 problems:" +
+		"\n  shop/RegisteredOther.proto: shop.v1.RegisteredOther: retry_budget.min_per_second is 7" + remedy +
+		"\n  shop/RegisteredOther.proto: shop.v1.RegisteredOther: connection.connect_timeout_ms is 70" + remedy
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if m.Unary.Deadline != 700*ms || m.Unary.Safety != policy.ReadOnly {
+		t.Errorf("%+v", *m)
+	}
+	if table.Channel != before {
+		t.Error("the channel was changed by a service that it was not made for")
+	}
+	lookup(t, table, method) // says nothing again
+
+	same := compile(t, contract.Sources{House: &svc{RetryBudget: &budget{MinPerSecond: i32(7)}, Connection: &conn{ConnectTimeoutMs: i64(70)}}})
+	lookup(t, same, method) // says nothing: the channel has these values
 }
 
 func TestAMethodThatNobodyKnowsLeavesTheOthersAlone(t *testing.T) {
