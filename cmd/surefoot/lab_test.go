@@ -91,6 +91,29 @@ func TestLoopbackPlaysWhatItCanAndSkipsTheRest(t *testing.T) {
 	}
 }
 
+// What heals is as real as what harms: in the end only the server that was
+// restarted lives, and it answers.
+func TestServersComeBack(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "results.json")
+	got := tool(t, "lab", "run", "testdata/comes-back.yaml", "--isolation=loopback", "--json", file)
+	if got.code != 0 || got.stderr != "" {
+		t.Fatalf("exit %d, %s\n%s", got.code, got.stderr, got.stdout)
+	}
+	rest := got.stdout
+	for _, want := range []string{"stop: server 2\n", "continue: server 2\n", "kill: server 1\n", "restart: server 1\n", "kill: server 2\n"} {
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			t.Fatalf("there is no %q in its place in\n%s", want, got.stdout)
+		}
+		rest = after
+	}
+	arm := readResults(t, file)[0].Arms[0]
+	const calls, before = 2 * 100, 2 * 44 // of the whole run; before the last kill
+	if arm.Calls != calls || arm.Bad == 0 || arm.OK <= before+10 {
+		t.Errorf("%d calls, want %d; %d bad, want some; %d ok, want more than the %d before the last kill", arm.Calls, calls, arm.Bad, arm.OK, before)
+	}
+}
+
 // privately runs the tool in namespaces, or skips the test where there are none.
 func privately(t *testing.T, args ...string) result {
 	t.Helper()
