@@ -5,8 +5,9 @@
 // A and AAAA are asked for in parallel, with EDNS(0) over UDP and over TCP when
 // the reply does not fit. A reply counts only if it comes from the server that
 // was asked, with the id and the question that were sent; anything else is
-// ignored. Aliases are followed within a reply. What it does not do: it
-// caches nothing, validates no DNSSEC, knows no mDNS and reads no nsswitch.conf:
+// ignored. Aliases are followed within a reply. [Resolver.LookupService] asks for
+// SRV records (RFC 2782) and the addresses of their targets. What it does not
+// do: it caches nothing, validates no DNSSEC, knows no mDNS and reads no nsswitch.conf:
 // the hosts file comes before DNS.
 package dns
 
@@ -14,14 +15,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"time"
-
-	"golang.org/x/net/dns/dnsmessage"
 )
 
 // Config says where a Resolver looks. The zero Config is the host's own.
@@ -127,33 +125,51 @@ func (r *Resolver) Lookup(ctx context.Context, host string) (Answer, error) {
 	if a, ok := r.local(host); ok {
 		return a, nil
 	}
+	c := r.config()
+	a, skipped, err := search(ctx, c.candidates(host), func(name string) (Answer, error) {
+		return r.lookupName(ctx, c, name)
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	a.Skipped = skipped
+	return a, nil
+}
+
+// config returns what resolv.conf says now, with the one server of ours if
+// there is one.
+func (r *Resolver) config() conf {
 	c := r.conf.get()
 	if r.server != "" {
 		c.servers = []string{r.server}
 	}
-	var skipped, failure *Error
-	for _, name := range c.candidates(host) {
-		a, err := r.lookupName(ctx, c, name)
+	return c
+}
+
+// search asks for names in order until one has an answer. Skipped is the first
+// failure before that which was not a denial. The error is an *Error.
+func search[T any](ctx context.Context, names []string, ask func(name string) (T, error)) (answer T, skipped, err error) {
+	var none T
+	var first, failure *Error
+	for _, name := range names {
+		a, err := ask(name)
 		if err == nil {
-			if skipped != nil {
-				a.Skipped = skipped
+			if first != nil {
+				skipped = first
 			}
-			return a, nil
+			return a, skipped, nil
 		}
 		e := asError(err)
 		switch {
 		case ctx.Err() != nil:
-			return Answer{}, e
+			return none, nil, e
 		case !e.Kind.final():
-			skipped = cmp.Or(skipped, e)
+			first = cmp.Or(first, e)
 		case failure == nil || failure.Kind == NXDomain:
 			failure = e // of those that deny, "exists without addresses" says more
 		}
 	}
-	if skipped != nil {
-		return Answer{}, skipped
-	}
-	return Answer{}, failure
+	return none, nil, cmp.Or(first, failure)
 }
 
 // local answers what needs no server.
@@ -177,104 +193,6 @@ func (r *Resolver) local(host string) (Answer, bool) {
 		}
 	}
 	return a, true
-}
-
-// A half is the outcome for one family.
-type half struct {
-	reply  reply
-	server string
-	err    error
-}
-
-// lookupName asks for both families of a rooted name.
-func (r *Resolver) lookupName(ctx context.Context, c conf, name string) (Answer, error) {
-	packed, err := dnsmessage.NewName(name)
-	if err != nil {
-		return Answer{}, &Error{Kind: BadName, Name: name, Err: err}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ask := func(t dnsmessage.Type) <-chan half {
-		out := make(chan half, 1)
-		go func() {
-			q := dnsmessage.Question{Name: packed, Type: t, Class: dnsmessage.ClassINET}
-			rep, server, err := r.askAll(ctx, c, q)
-			out <- half{rep, server, err}
-		}()
-		return out
-	}
-	if !r.ipv6() {
-		h := <-ask(dnsmessage.TypeA)
-		return h.answer(name), h.err
-	}
-	first, second := ask(dnsmessage.TypeA), ask(dnsmessage.TypeAAAA)
-	var v4, v6 half
-	// Both goroutines end when ctx does, so that no case for ctx is needed, and
-	// both are waited for.
-	select {
-	case v4 = <-first:
-		v6 = r.settled(v4.err == nil, second, cancel)
-	case v6 = <-second:
-		v4 = r.settled(v6.err == nil, first, cancel)
-	}
-	return join(name, v4, v6)
-}
-
-// settled returns what comes from the other family: within a moment if there
-// are addresses already, and then gives up on it.
-func (r *Resolver) settled(enough bool, other <-chan half, giveUp context.CancelFunc) half {
-	if enough {
-		timer := time.AfterFunc(r.settle, giveUp)
-		defer timer.Stop()
-	}
-	return <-other
-}
-
-func (h half) answer(name string) Answer {
-	return Answer{Addrs: h.reply.addrs, TTL: h.reply.ttl, Name: name, Server: h.server}
-}
-
-// join makes one answer of two halves.
-func join(name string, v4, v6 half) (Answer, error) {
-	switch {
-	case v4.err == nil && v6.err == nil:
-		a := v4.answer(name)
-		a.Addrs = append(a.Addrs, v6.reply.addrs...)
-		a.TTL = min(a.TTL, v6.reply.ttl)
-		return a, nil
-	case v4.err == nil:
-		a := v4.answer(name)
-		a.NoIPv6 = unknown(v6.err)
-		return a, nil
-	case v6.err == nil:
-		a := v6.answer(name)
-		a.NoIPv4 = unknown(v4.err)
-		return a, nil
-	}
-	// A failure says more than a denial, and a name that exists in one family
-	// exists.
-	a, b := asError(v4.err), asError(v6.err)
-	switch {
-	case !a.Kind.final():
-		return Answer{}, a
-	case !b.Kind.final():
-		return Answer{}, b
-	case a.Kind == NXDomain && b.Kind == NoData:
-		return Answer{}, b
-	default:
-		return Answer{}, a
-	}
-}
-
-// unknown returns err unless it says that the family has no addresses. That
-// the name does not exist says nothing when the other family has some: a name
-// exists for all types or none (RFC 8020), and servers that get it wrong are
-// known (RFC 4074 §4.2).
-func unknown(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind == NoData {
-		return nil
-	}
-	return err
 }
 
 // hostHasIPv6 reports whether an interface has an IPv6 address with which

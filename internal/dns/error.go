@@ -24,7 +24,7 @@ const (
 	Malformed
 	// NXDomain: the name does not exist (RCODE 3).
 	NXDomain
-	// NoData: the name exists without an address that can be used.
+	// NoData: the name exists without an address, or a service, that can be used.
 	NoData
 )
 
@@ -59,7 +59,7 @@ func (k Kind) final() bool { return k == NXDomain || k == NoData || k == BadName
 type Error struct {
 	// Kind is in what way it failed.
 	Kind Kind
-	// Name is what was asked for, Type the record type ("A", "AAAA"), "" if it
+	// Name is what was asked for, Type the record type ("A", "AAAA", "SRV"), "" if it
 	// did not come to that.
 	Name, Type string
 	// Server is who was asked last, "" if nobody was.

@@ -44,7 +44,7 @@ func (x *exchanger) ask(ctx context.Context, server string, q dnsmessage.Questio
 	return r, nil
 }
 
-// check returns an *Error if the reply has no addresses.
+// check returns an *Error if the reply has nothing of what was asked for.
 func (r reply) check() error {
 	switch {
 	case r.code == dnsmessage.RCodeNameError:
@@ -57,7 +57,7 @@ func (r reply) check() error {
 		return &Error{Kind: ServFail, Detail: fmt.Sprintf("response code %d", r.code)}
 	case r.lame:
 		return &Error{Kind: ServFail, Detail: "it refers to other servers: is it a recursive one?"}
-	case len(r.addrs) > 0:
+	case len(r.addrs) > 0 || len(r.services) > 0:
 		return nil
 	case r.alias != "":
 		return &Error{Kind: NoData, Detail: "it is an alias of " + r.alias + ", which has none in the reply"}
@@ -80,7 +80,7 @@ func (x *exchanger) trip(ctx context.Context, server string, q dnsmessage.Questi
 		return reply{}, err
 	}
 	if r.truncated {
-		return reply{}, &Error{Kind: Malformed, Detail: "it is truncated, over TCP: a message has room for about 4,000 addresses"}
+		return reply{}, &Error{Kind: Malformed, Detail: "it is truncated, over TCP: a message has room for about 4,000 addresses or 800 services"}
 	}
 	return r, nil
 }
@@ -210,8 +210,12 @@ func asError(err error) *Error {
 }
 
 func typeName(t dnsmessage.Type) string {
-	if t == dnsmessage.TypeAAAA {
+	switch t {
+	case dnsmessage.TypeAAAA:
 		return "AAAA"
+	case dnsmessage.TypeSRV:
+		return "SRV"
+	default:
+		return "A"
 	}
-	return "A"
 }

@@ -23,7 +23,9 @@ type reply struct {
 	code      dnsmessage.RCode // with the extended bits of RFC 6891 §6.1.3
 	lame      bool             // a referral, which a recursive server never sends
 	addrs     []netip.Addr
-	ttl       time.Duration // the shortest of the records used; 0 without addrs
+	services  []service     // of a question for SRV
+	extra     additional    // what such a reply says of targets
+	ttl       time.Duration // the shortest of the records used; 0 without any
 	alias     string        // where the chain of aliases ends, "" without one
 }
 
@@ -64,14 +66,17 @@ func parseReply(msg []byte, id uint16, q dnsmessage.Question) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if r.code, err = extendedCode(&p, h.RCode); err != nil {
+	if r.code, r.extra, err = readAdditionals(&p, h.RCode, q.Type == dnsmessage.TypeSRV); err != nil {
 		return reply{}, err
 	}
 	if r.code != dnsmessage.RCodeSuccess {
 		return r, nil
 	}
 	r.lame = refers && !records.any && !h.Authoritative && !h.RecursionAvailable
-	return r, records.follow(&r, q.Name)
+	if err := records.follow(&r, q.Name); err != nil {
+		return reply{}, err
+	}
+	return r, nil
 }
 
 // Answers are the records of an answer section that can matter, by owner.
@@ -79,6 +84,8 @@ type answers struct {
 	any     bool
 	aliases map[string]alias
 	addrs   map[string][]record
+
+	services map[string][]service
 }
 
 type alias struct {
@@ -94,7 +101,7 @@ type record struct {
 // readAnswers reads the answer section. Their number is bounded by the length
 // of a message: 65,535 bytes hold 5,957 records of the smallest kind.
 func readAnswers(p *dnsmessage.Parser, want dnsmessage.Type) (answers, error) {
-	a := answers{aliases: map[string]alias{}, addrs: map[string][]record{}}
+	a := answers{aliases: map[string]alias{}, addrs: map[string][]record{}, services: map[string][]service{}}
 	for {
 		h, err := p.AnswerHeader()
 		if errors.Is(err, dnsmessage.ErrSectionDone) {
@@ -126,6 +133,11 @@ func readAnswers(p *dnsmessage.Parser, want dnsmessage.Type) (answers, error) {
 			if r, err = p.AAAAResource(); err == nil {
 				a.addrs[owner] = append(a.addrs[owner], record{netip.AddrFrom16(r.AAAA), h.TTL})
 			}
+		case h.Type == want && want == dnsmessage.TypeSRV:
+			var r dnsmessage.SRVResource
+			if r, err = p.SRVResource(); err == nil {
+				a.services[owner] = append(a.services[owner], service{r, h.TTL})
+			}
 		default:
 			err = p.SkipAnswer()
 		}
@@ -135,11 +147,19 @@ func readAnswers(p *dnsmessage.Parser, want dnsmessage.Type) (answers, error) {
 	}
 }
 
-// follow reads the addresses of name, through its aliases, into r.
+// follow reads the records of name, through its aliases, into r.
 func (a answers) follow(r *reply, name dnsmessage.Name) error {
 	ttl := maxTTL
 	seen := map[string]bool{}
 	for owner := key(name); ; owner = key(name) {
+		if services, ok := a.services[owner]; ok {
+			r.services = services
+			for _, s := range services {
+				ttl = min(ttl, seconds(s.ttl))
+			}
+			r.ttl = ttl
+			return nil
+		}
 		if records, ok := a.addrs[owner]; ok {
 			for _, rec := range records {
 				if !usable(rec.addr) {
@@ -204,22 +224,32 @@ func readAuthorities(p *dnsmessage.Parser) (refers bool, err error) {
 	}
 }
 
-// extendedCode returns the response code with the bits that an OPT record in
-// the additional section adds.
-func extendedCode(p *dnsmessage.Parser, code dnsmessage.RCode) (dnsmessage.RCode, error) {
+// readAdditionals returns the response code with the bits that an OPT record in
+// the additional section adds and, if they are wanted, the addresses in it.
+func readAdditionals(p *dnsmessage.Parser, code dnsmessage.RCode, wanted bool) (dnsmessage.RCode, additional, error) {
+	var extra additional
 	for {
 		h, err := p.AdditionalHeader()
 		if errors.Is(err, dnsmessage.ErrSectionDone) {
-			return code, nil
+			return code, extra, nil
 		}
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
-		if h.Type == dnsmessage.TypeOPT {
-			return h.ExtendedRCode(code), nil
+		switch {
+		case h.Type == dnsmessage.TypeOPT:
+			code = h.ExtendedRCode(code)
+			if !wanted {
+				return code, nil, nil
+			}
+			err = p.SkipAdditional()
+		case wanted && h.Class == dnsmessage.ClassINET && (h.Type == dnsmessage.TypeA || h.Type == dnsmessage.TypeAAAA):
+			extra, err = extra.read(p, h)
+		default:
+			err = p.SkipAdditional()
 		}
-		if err := p.SkipAdditional(); err != nil {
-			return 0, err
+		if err != nil {
+			return 0, nil, err
 		}
 	}
 }

@@ -13,7 +13,6 @@ package discovery
 import (
 	"context"
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"google.golang.org/grpc/resolver"
@@ -24,8 +23,8 @@ import (
 
 // Config says how names are looked up. The zero Config asks the host's DNS.
 type Config struct {
-	// Cache says how often, and how long an old answer is kept.
-	Cache dnscache.Config
+	// Policy says how often, and how long an old answer is kept.
+	Policy Policy
 	// LookupTimeout bounds one look-up over all servers and the whole search
 	// list. Zero is 20 s: two rounds over three silent servers take 12 s.
 	LookupTimeout time.Duration
@@ -33,10 +32,20 @@ type Config struct {
 	// It is called from many goroutines and must return when ctx ends. Targets
 	// that name a server ignore that they do when Lookup is set.
 	Lookup func(ctx context.Context, host string) (dns.Answer, error)
+	// LookupService does the same for the name of a service. Nil is DNS.
+	LookupService func(ctx context.Context, host string) (dns.Services, error)
 	// Shared holds the names that are looked up once for all channels that have
-	// the same Shared. Nil is a Shared of the builder's own. Lookup must be nil
-	// if it is set: the Shared has its own.
+	// the same Shared. Nil is a Shared of the builder's own, with Lookup and
+	// LookupService, which are not used if it is set.
 	Shared *Shared
+	// Waker is told of the channel's calls: while there are none, the name is not
+	// looked up. Nil is a channel that is never idle. A Waker belongs to one
+	// channel.
+	Waker *Waker
+	// Idle reports, beside Waker, that no call is in flight. Nil is that calls in
+	// flight do not matter: only one that begins keeps the channel awake. It runs
+	// with locks held: it must return at once.
+	Idle func() bool
 	// Random is a source of random numbers, safe for concurrent use. Nil is
 	// math/rand/v2. Of channels that share a name, the first one's is used.
 	Random func() uint64
@@ -47,6 +56,40 @@ type Config struct {
 	OnUpdate func(Event)
 }
 
+// A Policy is what a contract may say of discovery. The zero Policy is the
+// defaults. It is comparable.
+type Policy struct {
+	// MinTTL and MaxTTL bound the time between two planned look-ups, whatever the
+	// TTL. Zero is 1 s and 5 min.
+	MinTTL, MaxTTL time.Duration
+	// MaxStale is how long the last good answer is used when no good one follows.
+	// Zero is for ever. After it the channel is told an [*EmptiedError].
+	MaxStale time.Duration
+}
+
+func (p Policy) cache() dnscache.Config {
+	return dnscache.Config{MinTTL: p.MinTTL, MaxTTL: p.MaxTTL, MaxStale: p.MaxStale}
+}
+
+// An EmptiedError tells a balancer, in ResolverError, that the endpoints that it
+// has must not be used any more: nothing has confirmed them for longer than
+// [Policy.MaxStale]. Any other error leaves them in use.
+//
+// It is an error and not an empty update, because an empty update is what a
+// broken registry sends: a balancer that refuses those is safe from all of them.
+type EmptiedError struct {
+	// Err is why the last look-up failed.
+	Err error
+}
+
+// Error says both.
+func (e *EmptiedError) Error() string {
+	return "the last good answer is too old to use: " + e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *EmptiedError) Unwrap() error { return e.Err }
+
 // An Event is one look-up of a channel's name.
 type Event struct {
 	// Host is the name that was looked up, as the target has it.
@@ -55,9 +98,9 @@ type Event struct {
 	Server string
 	// Endpoints is how many addresses are in use now.
 	Endpoints int
-	// Added and Removed are the addresses by which the set changed. They must
-	// not be modified.
-	Added, Removed []netip.Addr
+	// Added and Removed are the records by which the set changed. They must not
+	// be modified.
+	Added, Removed []dnscache.Record
 	// TTL is what the answer said, 0 if there was none.
 	TTL time.Duration
 	// Took is how long the look-up took, Next how long until the next one.
@@ -74,7 +117,8 @@ type Event struct {
 // looks up.
 func New(cfg Config) resolver.Builder {
 	if cfg.Shared == nil {
-		cfg.Shared = NewShared(cfg.Lookup)
+		cfg.Shared = NewShared()
+		cfg.Shared.lookup, cfg.Shared.lookupService = cfg.Lookup, cfg.LookupService
 	}
 	if cfg.LookupTimeout <= 0 {
 		cfg.LookupTimeout = 20 * time.Second

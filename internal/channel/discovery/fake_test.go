@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -73,6 +74,8 @@ type fakeChannel struct {
 	log     []string
 	at      []time.Time
 	refusal error
+
+	lettingGo int
 }
 
 func (c *fakeChannel) UpdateState(s resolver.State) error {
@@ -90,7 +93,21 @@ func (c *fakeChannel) UpdateState(s resolver.State) error {
 	return c.refusal
 }
 
-func (c *fakeChannel) ReportError(err error) { c.note("error: " + err.Error()) }
+func (c *fakeChannel) ReportError(err error) {
+	c.note("error: " + err.Error())
+	if _, ok := errors.AsType[*EmptiedError](err); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.lettingGo++
+	}
+}
+
+// emptied returns how often the channel was told to let go of its endpoints.
+func (c *fakeChannel) emptied() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lettingGo
+}
 
 func (c *fakeChannel) note(s string) {
 	c.mu.Lock()

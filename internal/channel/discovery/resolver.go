@@ -2,9 +2,7 @@ package discovery
 
 import (
 	"context"
-	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	"google.golang.org/grpc/resolver"
@@ -27,8 +25,7 @@ type channelResolver struct {
 	ended   chan struct{}
 
 	// Of the goroutine.
-	told      uint64 // the version that the channel has
-	published bool   // the channel has endpoints from us
+	told uint64 // the version that the channel has
 }
 
 // Retries of an update that the channel did not take, with full jitter. They
@@ -49,10 +46,12 @@ func start(t target, cc resolver.ClientConn, cfg Config) *channelResolver {
 		ended:   make(chan struct{}),
 	}
 	if addr, err := netip.ParseAddr(t.host); err == nil {
-		r.fixed = snapshot{version: 1, addrs: []netip.Addr{addr}}
+		r.fixed = snapshot{version: 1, records: []dnscache.Record{{Addr: addr}}}
 		r.wake()
 	} else {
-		r.watch = cfg.Shared.join(r, watchKey{server: t.server, host: t.host, cache: cfg.Cache, timeout: cfg.LookupTimeout})
+		r.watch = cfg.Shared.join(r, watchKey{
+			server: t.server, host: t.host, service: t.service, policy: cfg.Policy, timeout: cfg.LookupTimeout,
+		})
 	}
 	go r.run(ctx)
 	return r
@@ -72,6 +71,7 @@ func (r *channelResolver) Close() {
 	<-r.ended
 	if r.watch != nil {
 		r.cfg.Shared.leave(r, r.watch)
+		r.cfg.Waker.release(r)
 	}
 }
 
@@ -119,40 +119,13 @@ func (r *channelResolver) run(ctx context.Context) {
 
 // tell gives the channel a snapshot. The error says that it did not take it.
 func (r *channelResolver) tell(s snapshot) error {
-	if len(s.addrs) > 0 {
-		err := r.cc.UpdateState(resolver.State{Endpoints: endpoints(s.addrs, r.target.port)})
-		r.published = r.published || err == nil
-		return err
+	switch {
+	case len(s.records) > 0:
+		return r.cc.UpdateState(resolver.State{Endpoints: endpoints(s.records, r.target.port)})
+	case s.emptied:
+		r.cc.ReportError(&EmptiedError{s.err})
+	default:
+		r.cc.ReportError(s.err)
 	}
-	if r.published {
-		// The last good answer is older than it may be. A channel that has
-		// endpoints ignores a mere error; one without them refuses this update,
-		// which is what is wanted.
-		_ = r.cc.UpdateState(resolver.State{Endpoints: []resolver.Endpoint{}})
-		r.published = false
-	}
-	r.cc.ReportError(s.err)
 	return nil
-}
-
-// endpoints returns one endpoint for each address, and one for both addresses
-// of this host: an A and an AAAA record of one name do not say that they belong
-// to one server, but 127.0.0.1 and ::1 do.
-func endpoints(addrs []netip.Addr, port string) []resolver.Endpoint {
-	four, six := netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
-	both := slices.Contains(addrs, four) && slices.Contains(addrs, six)
-	out := make([]resolver.Endpoint, 0, len(addrs))
-	backing := make([]resolver.Address, 0, len(addrs))
-	for _, addr := range addrs {
-		if both && addr == six {
-			continue
-		}
-		from := len(backing)
-		backing = append(backing, resolver.Address{Addr: net.JoinHostPort(addr.String(), port)})
-		if both && addr == four {
-			backing = append(backing, resolver.Address{Addr: net.JoinHostPort(six.String(), port)})
-		}
-		out = append(out, resolver.Endpoint{Addresses: backing[from:len(backing):len(backing)]})
-	}
-	return out
 }

@@ -9,16 +9,17 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/dnscache"
 )
 
-// maxIdle is how many names that nobody uses are remembered, so that a channel
+// maxUnused is how many names that nobody uses are remembered, so that a channel
 // that comes back while DNS is down finds what was last known.
-const maxIdle = 64
+const maxUnused = 64
 
 // Shared holds names that are looked up once for all channels that use them.
-// Channels that give a name another [Config.Cache] or another DNS server do
+// Channels that give a name another [Config.Policy] or another DNS server do
 // not share it. It may be used from any goroutine; it holds nothing that must
 // be closed: a name is looked up while a channel uses it and no longer.
 type Shared struct {
-	lookup func(ctx context.Context, host string) (dns.Answer, error) // nil is DNS
+	lookup        func(ctx context.Context, host string) (dns.Answer, error)   // nil is DNS
+	lookupService func(ctx context.Context, host string) (dns.Services, error) // nil is DNS
 
 	mu        sync.Mutex // guards what follows; may be held while taking a watch's mu
 	watches   map[watchKey]*watch
@@ -28,13 +29,14 @@ type Shared struct {
 // A watchKey is what channels must have in common to share a look-up.
 type watchKey struct {
 	server, host string
-	cache        dnscache.Config
+	service      bool // look for SRV records
+	policy       Policy
 	timeout      time.Duration
 }
 
-// NewShared returns an empty Shared. Lookup is as in [Config.Lookup].
-func NewShared(lookup func(ctx context.Context, host string) (dns.Answer, error)) *Shared {
-	return &Shared{lookup: lookup, watches: map[watchKey]*watch{}, resolvers: map[string]*dns.Resolver{}}
+// NewShared returns an empty Shared, which asks DNS.
+func NewShared() *Shared {
+	return &Shared{watches: map[watchKey]*watch{}, resolvers: map[string]*dns.Resolver{}}
 }
 
 // join makes r a user of its name and starts the look-ups if it is the first.
@@ -46,11 +48,12 @@ func (s *Shared) join(r *channelResolver, k watchKey) *watch {
 		w = &watch{
 			host:    k.host,
 			timeout: k.timeout,
-			lookup:  s.lookupFor(k.server),
+			lookup:  s.lookupFor(k),
 			random:  r.cfg.Random,
 			hint:    make(chan struct{}, 1),
+			woken:   make(chan struct{}, 1),
 			users:   map[*channelResolver]struct{}{},
-			entry:   dnscache.New(k.cache),
+			entry:   dnscache.New(k.policy.cache()),
 		}
 		s.watches[k] = w
 	}
@@ -64,7 +67,7 @@ func (s *Shared) leave(r *channelResolver, w *watch) {
 	s.mu.Lock()
 	ended := w.remove(r)
 	if ended != nil {
-		s.forgetIdle()
+		s.forgetUnused()
 	}
 	s.mu.Unlock()
 	if ended != nil {
@@ -72,21 +75,41 @@ func (s *Shared) leave(r *channelResolver, w *watch) {
 	}
 }
 
-func (s *Shared) lookupFor(server string) func(context.Context, string) (dns.Answer, error) {
-	if s.lookup != nil {
-		return s.lookup
+// lookupFor returns what looks the name of k up. s.mu is held.
+func (s *Shared) lookupFor(k watchKey) func(context.Context) (found, error) {
+	if k.service {
+		lookup := s.lookupService
+		if lookup == nil {
+			lookup = s.resolver(k.server).LookupService
+		}
+		return func(ctx context.Context) (found, error) {
+			a, err := lookup(ctx, k.host)
+			return services(a), err
+		}
 	}
+	lookup := s.lookup
+	if lookup == nil {
+		lookup = s.resolver(k.server).Lookup
+	}
+	return func(ctx context.Context) (found, error) {
+		a, err := lookup(ctx, k.host)
+		return addresses(a), err
+	}
+}
+
+// resolver returns the one that asks server. s.mu is held.
+func (s *Shared) resolver(server string) *dns.Resolver {
 	r := s.resolvers[server]
 	if r == nil {
 		r = dns.New(dns.Config{Server: server})
 		s.resolvers[server] = r
 	}
-	return r.Lookup
+	return r
 }
 
-// forgetIdle forgets the name that has had no user for longest, if too many
+// forgetUnused forgets the name that has had no user for longest, if too many
 // have none. s.mu is held.
-func (s *Shared) forgetIdle() {
+func (s *Shared) forgetUnused() {
 	idle := 0
 	var oldest watchKey
 	var since time.Time
@@ -100,7 +123,7 @@ func (s *Shared) forgetIdle() {
 		}
 		idle++
 	}
-	if idle > maxIdle {
+	if idle > maxUnused {
 		delete(s.watches, oldest)
 	}
 }

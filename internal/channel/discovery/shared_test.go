@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc/resolver"
 
 	"github.com/surefoot-rpc/surefoot/internal/dns"
-	"github.com/surefoot-rpc/surefoot/internal/engine/dnscache"
 )
 
 // TestShared: many channels, one look-up; none while there is no channel; and
@@ -19,7 +18,8 @@ func TestShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeDNS{}
 		f.say(5*time.Second, "10.0.0.1", "10.0.0.2")
-		shared := NewShared(f.lookup)
+		shared := NewShared()
+		shared.lookup = f.lookup
 		ccs, rs := make([]*fakeChannel, 0, 10), make([]resolver.Resolver, 0, 12)
 		for i := range 10 {
 			cc := &fakeChannel{}
@@ -39,7 +39,7 @@ func TestShared(t *testing.T) {
 			t.Errorf("%d look-ups: a known name was looked up again", n)
 		}
 		apart := &fakeChannel{}
-		other := build(t, New(Config{Shared: shared, Cache: dnscache.Config{MaxTTL: time.Second}}), "dns:///svc.test:8", apart)
+		other := build(t, New(Config{Shared: shared, Policy: Policy{MaxTTL: time.Second}}), "dns:///svc.test:8", apart)
 		apart.want(t, "10.0.0.1:8 10.0.0.2:8")
 		if n := f.count(); n != 2 {
 			t.Errorf("%d look-ups: another configuration has look-ups of its own", n)
@@ -68,12 +68,13 @@ func TestShared(t *testing.T) {
 	})
 }
 
-func TestIdleNamesAreForgotten(t *testing.T) {
+func TestUnusedNamesAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeDNS{}
 		f.say(5*time.Second, "10.0.0.1")
-		shared := NewShared(f.lookup)
-		for i := range 3 * maxIdle {
+		shared := NewShared()
+		shared.lookup = f.lookup
+		for i := range 3 * maxUnused {
 			cc := &fakeChannel{}
 			r := build(t, New(Config{Shared: shared}), fmt.Sprintf("dns:///svc%d.test", i), cc)
 			cc.want(t, "10.0.0.1:443")
@@ -82,8 +83,8 @@ func TestIdleNamesAreForgotten(t *testing.T) {
 		}
 		shared.mu.Lock()
 		defer shared.mu.Unlock()
-		if n := len(shared.watches); n != maxIdle {
-			t.Errorf("%d names are remembered, want %d", n, maxIdle)
+		if n := len(shared.watches); n != maxUnused {
+			t.Errorf("%d names are remembered, want %d", n, maxUnused)
 		}
 		for k := range shared.watches {
 			if k.host == "svc0.test" {

@@ -18,11 +18,14 @@ const (
 	dnsPort = "53"
 )
 
-// A target is what a channel dials: "dns://server/host:port".
+// A target is what a channel dials: "dns://server/host:port", or
+// "dns://server/_service._proto.host".
 type target struct {
 	server string // host:port, "" for the host's own servers
 	host   string // a name, or an address without brackets
-	port   string
+	port   string // "" if service
+	// service says that host has SRV records (RFC 2782), which have the ports.
+	service bool
 }
 
 func parseTarget(authority, endpoint string) (target, error) {
@@ -42,6 +45,9 @@ func parseTarget(authority, endpoint string) (target, error) {
 	if t.host, t.port, err = splitHostPort(endpoint, defaultPort); err != nil {
 		return fail(err.Error(), form+", and an IPv6 address as [::1]:port")
 	}
+	if isService(endpoint) {
+		t.port, t.service = "", true
+	}
 	if t.host == "" {
 		t.host = "localhost" // as net.Dial and grpc-go have it
 	}
@@ -57,6 +63,13 @@ func parseTarget(authority, endpoint string) (target, error) {
 	}
 	t.server = net.JoinHostPort(host, port)
 	return t, nil
+}
+
+// isService reports whether an endpoint is the name of a service: it begins with
+// an underscore label, as RFC 2782 has it, and names no port. With a port it is
+// a host like any other.
+func isService(endpoint string) bool {
+	return strings.HasPrefix(endpoint, "_") && !strings.Contains(endpoint, ":")
 }
 
 // splitHostPort splits "host", "host:port", "[v6]:port", "[v6]" and "v6".

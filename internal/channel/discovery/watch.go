@@ -2,11 +2,9 @@ package discovery
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"time"
 
-	"github.com/surefoot-rpc/surefoot/internal/dns"
 	"github.com/surefoot-rpc/surefoot/internal/engine/dnscache"
 )
 
@@ -15,13 +13,14 @@ import (
 type watch struct {
 	host    string
 	timeout time.Duration
-	lookup  func(ctx context.Context, host string) (dns.Answer, error)
+	lookup  func(ctx context.Context) (found, error)
 	random  func() uint64
 	hint    chan struct{} // holds the hint that is not yet heeded
+	woken   chan struct{} // holds the news that a channel is used again
 
 	// Of the goroutine that looks up. A new one waits for the one before it.
-	entry *dnscache.Entry
-	name  string // which name of the search list answered last
+	entry  *dnscache.Entry
+	source source // what answered last
 
 	mu      sync.Mutex // guards what follows; nobody is called while it is held
 	users   map[*channelResolver]struct{}
@@ -34,9 +33,10 @@ type watch struct {
 
 // A snapshot is what is known about a name. It never changes.
 type snapshot struct {
-	version uint64       // grows with each snapshot that users must be told of; 0 is nothing known
-	addrs   []netip.Addr // sorted
-	err     error        // why there are no addrs
+	version uint64            // grows with each snapshot that users must be told of; 0 is nothing known
+	records []dnscache.Record // sorted
+	emptied bool              // there were records, which are too old to use
+	err     error             // why there are no records
 }
 
 // add makes r a user.
@@ -44,6 +44,7 @@ func (w *watch) add(r *channelResolver) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.users[r] = struct{}{}
+	w.wake()
 	if len(w.users) == 1 {
 		ctx, cancel := context.WithCancel(context.Background())
 		before := w.ended
@@ -89,6 +90,27 @@ func (w *watch) resolveNow() {
 	}
 }
 
+// wake says that a channel is used again. It never blocks.
+func (w *watch) wake() {
+	select {
+	case w.woken <- struct{}{}:
+	default: // it is waiting
+	}
+}
+
+// used reports whether a channel was used since the last time, or is.
+func (w *watch) used() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	used := false
+	for r := range w.users {
+		if r.takeUse() {
+			used = true // and look at the others: each starts anew
+		}
+	}
+	return used
+}
+
 // run looks up until ctx ends. before is closed when the goroutine that owned
 // the entry before has ended, nil if there was none.
 func (w *watch) run(ctx context.Context, before <-chan struct{}, ended chan<- struct{}) {
@@ -104,46 +126,57 @@ func (w *watch) run(ctx context.Context, before <-chan struct{}, ended chan<- st
 		case <-ctx.Done():
 			return
 		case <-w.hint:
-			step := w.entry.ResolveNow(time.Now())
-			timer.Reset(time.Until(step.NextAsk))
+			arm(timer, w.entry.ResolveNow(time.Now(), w.random()))
+		case <-w.woken:
+			arm(timer, w.entry.Wake(time.Now(), w.random()))
 		case <-timer.C:
-			next, ok := w.ask(ctx)
-			if !ok {
-				return
+			step, ask := w.entry.Due(time.Now(), w.random(), w.used())
+			if ask {
+				if step, ask = w.ask(ctx); !ask {
+					return
+				}
 			}
-			timer.Reset(time.Until(next))
+			arm(timer, step)
 		}
 	}
 }
 
-// ask looks the name up once and tells the users. It returns when to ask again,
+func arm(timer *time.Timer, step dnscache.Step) {
+	if step.Idle {
+		timer.Stop()
+		return
+	}
+	timer.Reset(time.Until(step.NextAsk))
+}
+
+// ask looks the name up once and tells the users. It returns what to do next,
 // and false if ctx ended first.
-func (w *watch) ask(ctx context.Context) (time.Time, bool) {
+func (w *watch) ask(ctx context.Context) (dnscache.Step, bool) {
 	start := time.Now()
 	w.entry.Asked(start)
 	answer, err := w.lookupOnce(ctx)
 	if ctx.Err() != nil {
-		return time.Time{}, false
+		return dnscache.Step{}, false
 	}
 	now := time.Now()
 	select {
 	case <-w.hint:
-		w.entry.ResolveNow(now)
+		w.entry.ResolveNow(now, w.random())
 	default:
 	}
-	old := w.entry.Addrs()
+	old := w.entry.Records()
 	var step dnscache.Step
 	if err != nil {
 		step = w.entry.Fail(now, w.random(), err)
 	} else {
-		step = w.entry.Answer(now, w.random(), facts(answer))
-		w.name = answer.Name
+		step = w.entry.Answer(now, w.random(), answer.facts)
+		w.source = answer.source
 	}
 	e := Event{
 		Host:      w.host,
-		Server:    answer.Server,
-		Endpoints: len(w.entry.Addrs()),
-		TTL:       answer.TTL,
+		Server:    answer.server,
+		Endpoints: len(w.entry.Records()),
+		TTL:       answer.facts.TTL,
 		Took:      now.Sub(start),
 		Next:      step.NextAsk.Sub(now),
 		Err:       err,
@@ -156,37 +189,26 @@ func (w *watch) ask(ctx context.Context) (time.Time, bool) {
 		r.cfg.OnUpdate(e)
 		r.wake()
 	}
-	return step.NextAsk, true
+	return step, true
 }
 
 // lookupOnce returns a usable answer or why there is none.
-func (w *watch) lookupOnce(ctx context.Context) (dns.Answer, error) {
+func (w *watch) lookupOnce(ctx context.Context) (found, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	answer, err := w.lookup(ctx, w.host)
+	answer, err := w.lookup(ctx)
 	switch {
 	case err != nil:
-		return dns.Answer{}, err
-	case len(answer.Addrs) == 0:
-		return dns.Answer{}, dnscache.ErrEmpty
-	case answer.Skipped != nil && w.name != "" && answer.Name != w.name:
+		return found{}, err
+	case len(answer.facts.Records) == 0:
+		return found{}, dnscache.ErrEmpty
+	case answer.skipped != nil && w.source != source{} && answer.source != w.source:
 		// The name that used to answer fails, and one further down the search
-		// list answers in its place. It may be another service: better keep what
-		// is known.
-		return dns.Answer{}, answer.Skipped
+		// list, or a lower priority, answers in its place. It may be another
+		// service, or the servers for bad times: better keep what is known.
+		return found{}, answer.skipped
 	}
 	return answer, nil
-}
-
-func facts(a dns.Answer) dnscache.Answer {
-	f := dnscache.Answer{Addrs: a.Addrs, TTL: a.TTL}
-	if a.NoIPv4 != nil {
-		f.Unanswered |= dnscache.IPv4
-	}
-	if a.NoIPv6 != nil {
-		f.Unanswered |= dnscache.IPv6
-	}
-	return f
 }
 
 // publish makes what step says the current snapshot and returns the users.
@@ -195,7 +217,7 @@ func (w *watch) publish(step dnscache.Step) []*channelResolver {
 	defer w.mu.Unlock()
 	w.nextAsk = step.NextAsk
 	if step.Publish != nil || step.Err != nil {
-		w.current = snapshot{version: w.current.version + 1, addrs: w.entry.Addrs(), err: step.Err}
+		w.current = snapshot{version: w.current.version + 1, records: w.entry.Records(), emptied: step.Publish != nil, err: step.Err}
 	}
 	users := make([]*channelResolver, 0, len(w.users))
 	for r := range w.users {
@@ -206,13 +228,13 @@ func (w *watch) publish(step dnscache.Step) []*channelResolver {
 
 // difference returns what is in b and not in a, and the reverse. Both are
 // sorted.
-func difference(a, b []netip.Addr) (added, removed []netip.Addr) {
+func difference(a, b []dnscache.Record) (added, removed []dnscache.Record) {
 	for len(a) > 0 || len(b) > 0 {
 		switch {
-		case len(b) == 0 || len(a) > 0 && a[0].Less(b[0]):
+		case len(b) == 0 || len(a) > 0 && a[0].Compare(b[0]) < 0:
 			removed = append(removed, a[0])
 			a = a[1:]
-		case len(a) == 0 || b[0].Less(a[0]):
+		case len(a) == 0 || b[0].Compare(a[0]) < 0:
 			added = append(added, b[0])
 			b = b[1:]
 		default:

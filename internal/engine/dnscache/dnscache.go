@@ -5,21 +5,20 @@
 // goroutine and asks nobody. A driver owns one [Entry] for each name, does what
 // its [Step] says and tells it what came of it:
 //
-//	step := entry.Asked(now)          // before a look-up
-//	step  = entry.Answer(now, r, ans) // or entry.Fail(now, r, err)
-//	step  = entry.ResolveNow(now)     // somebody lost a connection
+//	step, ask := entry.Due(now, r, used) // the time that NextAsk said has come
+//	entry.Asked(now)                     // before a look-up
+//	step = entry.Answer(now, r, answer)  // or entry.Fail(now, r, err)
+//	step = entry.ResolveNow(now, r)      // somebody lost a connection
+//	step = entry.Wake(now, r)            // the first call after idleness
 //
 // The rules, in one place: the shortest TTL of an answer counts, clamped; the
-// next look-up comes a little before it ends; nothing but an answer with
-// addresses changes the set, and an address leaves only when two answers in a
-// row come without it, because servers rotate what they show.
+// next look-up comes a little before it ends, unless nobody makes calls; nothing
+// but an answer with addresses changes the set, and an address leaves only when
+// two answers in a row come without it, because servers rotate what they show.
 package dnscache
 
 import (
 	"errors"
-	"math/bits"
-	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -37,8 +36,9 @@ type Config struct {
 	// a zone with a TTL of a day is not why a fleet should miss a migration.
 	MaxTTL time.Duration
 	// MaxStale is how long after the last good answer its addresses stay in use
-	// when no good one follows. It is checked when a look-up fails. Zero is for
-	// ever: an address that was right an hour ago beats no address.
+	// when no good one follows. It is checked when a look-up fails, and idleness
+	// does not count. Zero is for ever: an address that was right an hour ago
+	// beats no address (RFC 8767 §4).
 	MaxStale time.Duration
 	// BackoffBase bounds the wait after a first failure, and doubles with each
 	// further one. Zero is 100 ms.
@@ -48,7 +48,9 @@ type Config struct {
 	// new endpoint later than the TTL asks for.
 	BackoffMax time.Duration
 	// HintInterval is the shortest time between a look-up and another one that
-	// a hint causes. Zero is 1 s.
+	// a hint causes. That comes up to a quarter of it later still, at random:
+	// what one client of a fleet notices, all notice at the same time. Zero is
+	// 1 s.
 	HintInterval time.Duration
 }
 
@@ -76,32 +78,18 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Families is a set of address families. The zero value is none.
-type Families uint8
-
-// The address families of a name: A records and AAAA records.
-const (
-	IPv4 Families = 1 << iota
-	IPv6
-)
-
-func familyOf(a netip.Addr) Families {
-	if a.Is4() {
-		return IPv4
-	}
-	return IPv6
-}
-
 // An Answer is what a look-up brought.
 type Answer struct {
-	// Addrs are the addresses, in any order, duplicates allowed. None at all is
-	// a failure: it never empties the set.
-	Addrs []netip.Addr
-	// TTL is the shortest TTL of the records that Addrs were read from.
+	// Records are in any order, duplicates allowed. None at all is a failure: it
+	// never empties the set.
+	Records []Record
+	// TTL is the shortest TTL of what Records were read from.
 	TTL time.Duration
 	// Unanswered are the families that were asked for without a usable reply.
-	// Their addresses stay: silence about them is not an answer without them.
+	// Their records stay: silence about them is not an answer without them.
 	Unanswered Families
+	// UnansweredOf is the same for single hosts of an SRV answer. Nil is none.
+	UnansweredOf map[string]Families
 }
 
 // A Step is what the driver has to do next.
@@ -109,11 +97,14 @@ type Step struct {
 	// Publish is the new set, sorted, if it changed; nil if it did not. It is
 	// empty but not nil when the last good answer became too old to use. The
 	// slice belongs to the Entry and never changes: share it, do not modify it.
-	Publish []netip.Addr
+	Publish []Record
 	// Err is why there is no set at all. It is nil while there is one.
 	Err error
 	// NextAsk is when to look up again. It replaces the NextAsk before.
 	NextAsk time.Time
+	// Idle says that no look-up is planned, and NextAsk means nothing, until a
+	// hint or [Entry.Wake] plans one.
+	Idle bool
 	// Why says in a few words what was decided and why.
 	Why string
 }
@@ -123,8 +114,8 @@ type Step struct {
 type Entry struct {
 	cfg Config
 
-	held      []held       // sorted by address
-	published []netip.Addr // the addresses of held; never modified in place
+	held      []held   // sorted
+	published []Record // those of held; never modified in place
 
 	period   time.Duration // clamped TTL of the last good answer
 	goodAt   time.Time     // when that came
@@ -133,14 +124,11 @@ type Entry struct {
 
 	nextAsk  time.Time
 	askedAt  time.Time
+	usedAt   time.Time // when the name was last known to be used
 	inFlight bool
-	hinted   bool // a hint came while a look-up was under way
-}
-
-// A held address is in use.
-type held struct {
-	addr   netip.Addr
-	missed bool // the last answer came without it
+	hinted   bool // a hint came since the last look-up began
+	idle     bool // nobody makes calls
+	unasked  bool // idle, and no look-up is planned
 }
 
 // New returns the entry of a name that was never asked for. It asks at once:
@@ -149,9 +137,9 @@ func New(cfg Config) *Entry {
 	return &Entry{cfg: cfg.withDefaults(), period: firstPeriod}
 }
 
-// Addrs returns the set in use, sorted; nil if there is none. The slice never
+// Records returns the set in use, sorted; nil if there is none. The slice never
 // changes: share it, do not modify it.
-func (e *Entry) Addrs() []netip.Addr { return e.published }
+func (e *Entry) Records() []Record { return e.published }
 
 // NextAsk returns when to look up again, as the last step said it.
 func (e *Entry) NextAsk() time.Time { return e.nextAsk }
@@ -161,12 +149,12 @@ func (e *Entry) NextAsk() time.Time { return e.nextAsk }
 func (e *Entry) Asked(now time.Time) {
 	e.askedAt = now
 	e.inFlight = true
-	e.hinted = false
+	e.hinted, e.unasked = false, false
 }
 
 // Answer takes what a look-up brought, with a random r for the jitter.
 func (e *Entry) Answer(now time.Time, r uint64, a Answer) Step {
-	if len(a.Addrs) == 0 {
+	if len(a.Records) == 0 {
 		return e.Fail(now, r, ErrEmpty)
 	}
 	e.inFlight = false
@@ -178,9 +166,10 @@ func (e *Entry) Answer(now time.Time, r uint64, a Answer) Step {
 	e.nextAsk = now.Add(max(e.cfg.MinTTL, e.period-early))
 	why := "answer"
 	if e.hinted {
-		e.hinted = false
-		if at := later(now, e.askedAt.Add(e.cfg.HintInterval)); at.Before(e.nextAsk) {
+		if at := e.hintAt(now, r); at.Before(e.nextAsk) {
 			e.nextAsk, why = at, "answer, but a hint came while it was under way"
+		} else {
+			e.hinted = false
 		}
 	}
 	if !e.merge(a) {
@@ -205,30 +194,10 @@ func (e *Entry) Fail(now time.Time, r uint64, err error) Step {
 	case e.cfg.MaxStale > 0 && now.Sub(e.goodAt) >= e.cfg.MaxStale:
 		e.held, e.published = nil, nil
 		e.period = firstPeriod
-		return e.step([]netip.Addr{}, "failed: the last good answer is too old")
+		return e.step([]Record{}, "failed: the last good answer is too old")
 	default:
 		return e.step(nil, "failed: the last good answer stays")
 	}
-}
-
-// ResolveNow takes the hint that the set may be out of date: a connection was
-// lost, or many endpoints are bad. It brings the next look-up forward to one
-// [Config.HintInterval] after the last. It does not shorten the backoff after
-// a failure: what makes clients send hints makes all of them send hints.
-func (e *Entry) ResolveNow(now time.Time) Step {
-	switch {
-	case e.inFlight:
-		e.hinted = true
-		return e.step(nil, "hint: a look-up is under way")
-	case e.failures > 0:
-		return e.step(nil, "hint: look-ups fail, the backoff stands")
-	}
-	at := later(now, e.askedAt.Add(e.cfg.HintInterval))
-	if !at.Before(e.nextAsk) {
-		return e.step(nil, "hint: the next look-up is due before")
-	}
-	e.nextAsk = at
-	return e.step(nil, "hint: look up now")
 }
 
 // Suspended notes that nobody will look up for a while, because nobody uses the
@@ -236,97 +205,18 @@ func (e *Entry) ResolveNow(now time.Time) Step {
 // once. A look-up that is under way must be given up.
 func (e *Entry) Suspended() {
 	e.inFlight, e.hinted = false, false
+	e.idle, e.unasked = false, false
 	for i := range e.held {
 		e.held[i].missed = true
 	}
 }
 
-func (e *Entry) step(publish []netip.Addr, why string) Step {
-	s := Step{Publish: publish, NextAsk: e.nextAsk, Why: why}
+func (e *Entry) step(publish []Record, why string) Step {
+	s := Step{Publish: publish, NextAsk: e.nextAsk, Idle: e.unasked, Why: why}
 	if len(e.held) == 0 {
 		s.Err = e.lastErr
 	}
 	return s
-}
-
-// merge brings an answer into the set and reports whether the set changed.
-func (e *Entry) merge(a Answer) bool {
-	fresh := slices.Clone(a.Addrs)
-	slices.SortFunc(fresh, netip.Addr.Compare)
-	fresh = slices.Compact(fresh)
-
-	merged := make([]held, 0, max(len(fresh), len(e.held)))
-	changed := false
-	old := e.held
-	for len(old) > 0 || len(fresh) > 0 {
-		var order int
-		switch {
-		case len(old) == 0:
-			order = 1
-		case len(fresh) == 0:
-			order = -1
-		default:
-			order = old[0].addr.Compare(fresh[0])
-		}
-		switch {
-		case order == 0:
-			merged = append(merged, held{addr: fresh[0]})
-			old, fresh = old[1:], fresh[1:]
-		case order > 0:
-			merged = append(merged, held{addr: fresh[0]})
-			fresh = fresh[1:]
-			changed = true
-		default:
-			h := old[0]
-			old = old[1:]
-			if a.Unanswered&familyOf(h.addr) == 0 {
-				if h.missed {
-					changed = true
-					continue
-				}
-				h.missed = true
-			}
-			merged = append(merged, h)
-		}
-	}
-	e.held = merged
-	if changed {
-		e.published = make([]netip.Addr, len(merged))
-		for i, h := range merged {
-			e.published[i] = h.addr
-		}
-	}
-	return changed
-}
-
-// Backoff returns the wait after the n-th failure in a row, the first being 0:
-// uniform in [0, min(limit, base * 2^n)], which is "full jitter" (Brooker,
-// "Exponential Backoff And Jitter", AWS 2015). r is uniform in all 64 bits.
-func Backoff(n int, base, limit time.Duration, r uint64) time.Duration {
-	if base <= 0 || n < 0 {
-		return 0
-	}
-	ceiling := limit
-	if n < bits.LeadingZeros64(uint64(base))-1 {
-		ceiling = min(limit, base<<n)
-	}
-	return scale(ceiling, r)
-}
-
-// scale returns d times r/2^64, at most d.
-func scale(d time.Duration, r uint64) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	hi, _ := bits.Mul64(uint64(d)+1, r)
-	return time.Duration(hi) // hi <= d
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // ErrEmpty is what an answer without addresses counts as.

@@ -57,23 +57,23 @@ func TestBackoff(t *testing.T) {
 func TestPublishedIsImmutable(t *testing.T) {
 	e := New(Config{})
 	in := addrs(3, 1, 2, 1)
-	first := e.Answer(time.Unix(0, 0), 0, Answer{Addrs: in, TTL: time.Second}).Publish
+	first := e.Answer(time.Unix(0, 0), 0, Answer{Records: in, TTL: time.Second}).Publish
 	keep := slices.Clone(first)
 	clear(in)
-	e.Answer(time.Unix(1, 0), 0, Answer{Addrs: addrs(9), TTL: time.Second})
-	e.Answer(time.Unix(2, 0), 0, Answer{Addrs: addrs(9), TTL: time.Second})
+	e.Answer(time.Unix(1, 0), 0, Answer{Records: addrs(9), TTL: time.Second})
+	e.Answer(time.Unix(2, 0), 0, Answer{Records: addrs(9), TTL: time.Second})
 	if !slices.Equal(first, keep) || !slices.Equal(keep, addrs(1, 2, 3)) {
 		t.Errorf("the first set became %v, was %v", first, keep)
 	}
-	if got := e.Addrs(); !slices.Equal(got, addrs(9)) {
+	if got := e.Records(); !slices.Equal(got, addrs(9)) {
 		t.Errorf("in use: %v", got)
 	}
 }
 
-func addrs(last ...byte) []netip.Addr {
-	as := make([]netip.Addr, 0, len(last))
+func addrs(last ...byte) []Record {
+	as := make([]Record, 0, len(last))
 	for _, b := range last {
-		as = append(as, netip.AddrFrom4([4]byte{10, 0, 0, b}))
+		as = append(as, Record{Addr: netip.AddrFrom4([4]byte{10, 0, 0, b})})
 	}
 	return as
 }
@@ -81,23 +81,23 @@ func addrs(last ...byte) []netip.Addr {
 // A model is the naive reading of the rules: per family, what the last two
 // answers had between them.
 type model struct {
-	last, before map[Families]map[netip.Addr]bool
+	last, before map[Families]map[Record]bool
 	goodAt       time.Time
 }
 
 func newModel() *model {
-	return &model{last: map[Families]map[netip.Addr]bool{}, before: map[Families]map[netip.Addr]bool{}}
+	return &model{last: map[Families]map[Record]bool{}, before: map[Families]map[Record]bool{}}
 }
 
 func (m *model) answer(now time.Time, a Answer) {
-	if len(a.Addrs) == 0 {
+	if len(a.Records) == 0 {
 		return
 	}
 	m.goodAt = now
 	for _, f := range []Families{IPv4, IPv6} {
-		seen := map[netip.Addr]bool{}
-		for _, addr := range a.Addrs {
-			if familyOf(addr) == f {
+		seen := map[Record]bool{}
+		for _, addr := range a.Records {
+			if familyOf(addr.Addr) == f {
 				seen[addr] = true
 			}
 		}
@@ -106,7 +106,7 @@ func (m *model) answer(now time.Time, a Answer) {
 			continue
 		}
 		// What is seen is fresh; all else is as old as it was.
-		merged := map[netip.Addr]bool{}
+		merged := map[Record]bool{}
 		for addr := range m.last[f] {
 			merged[addr] = true
 		}
@@ -119,18 +119,18 @@ func (m *model) answer(now time.Time, a Answer) {
 
 func (m *model) suspended() {
 	for _, f := range []Families{IPv4, IPv6} {
-		all := map[netip.Addr]bool{}
+		all := map[Record]bool{}
 		for _, addr := range m.set() {
-			if familyOf(addr) == f {
+			if familyOf(addr.Addr) == f {
 				all[addr] = true
 			}
 		}
-		m.before[f], m.last[f] = all, map[netip.Addr]bool{}
+		m.before[f], m.last[f] = all, map[Record]bool{}
 	}
 }
 
-func (m *model) set() []netip.Addr {
-	var out []netip.Addr
+func (m *model) set() []Record {
+	var out []Record
 	for _, f := range []Families{IPv4, IPv6} {
 		for addr := range m.last[f] {
 			out = append(out, addr)
@@ -141,7 +141,7 @@ func (m *model) set() []netip.Addr {
 			}
 		}
 	}
-	slices.SortFunc(out, netip.Addr.Compare)
+	slices.SortFunc(out, Record.Compare)
 	return out
 }
 
@@ -181,10 +181,11 @@ func run(t *testing.T, seed uint64, ops []byte) {
 	asked := time.Time{}
 	failures := 0
 	period := firstPeriod
+	idle, parked, hinted := false, false, false
 	for i := 0; i+2 < len(ops); i += 3 {
 		kind, x, y := ops[i]>>4, ops[i+1], ops[i+2]
 		now = now.Add(time.Duration(ops[i]&15) * 700 * time.Millisecond)
-		before := e.Addrs()
+		before := e.Records()
 		nextBefore := e.NextAsk()
 		var step Step
 		var what string
@@ -199,16 +200,17 @@ func run(t *testing.T, seed uint64, ops []byte) {
 				if b >= 4 {
 					addr = netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(b)})
 				}
-				a.Addrs = append(a.Addrs, addr, addr)
+				r := Record{Addr: addr, Port: uint16(b & 1)}
+				a.Records = append(a.Records, r, r)
 			}
-			rnd.Shuffle(len(a.Addrs), func(i, j int) { a.Addrs[i], a.Addrs[j] = a.Addrs[j], a.Addrs[i] })
+			rnd.Shuffle(len(a.Records), func(i, j int) { a.Records[i], a.Records[j] = a.Records[j], a.Records[i] })
 			what = fmt.Sprintf("answer %+v", a)
 			e.Asked(now)
-			asked = now
+			asked, hinted, parked = now, false, false
 			step = e.Answer(now, rnd.Uint64(), a)
 			m.answer(now, a)
 			wait := step.NextAsk.Sub(now)
-			if len(a.Addrs) == 0 {
+			if len(a.Records) == 0 {
 				failures++
 				checkBackoff(t, cfg, period, failures, wait)
 				break
@@ -221,7 +223,7 @@ func run(t *testing.T, seed uint64, ops []byte) {
 		case kind < 11:
 			what = "fail"
 			e.Asked(now)
-			asked = now
+			asked, hinted, parked = now, false, false
 			step = e.Fail(now, rnd.Uint64(), errors.New("no"))
 			failures++
 			checkBackoff(t, cfg, period, failures, step.NextAsk.Sub(now))
@@ -229,34 +231,66 @@ func run(t *testing.T, seed uint64, ops []byte) {
 				m = newModel()
 				period = firstPeriod
 			}
-		case kind < 15:
+		case kind < 13:
 			what = "hint"
-			step = e.ResolveNow(now)
-			want := nextBefore
-			if failures == 0 {
-				if at := later(now, asked.Add(cfg.HintInterval)); at.Before(want) {
-					want = at
-				}
+			step = e.ResolveNow(now, rnd.Uint64())
+			base := later(now, asked.Add(cfg.HintInterval))
+			if idle {
+				base = later(now, asked.Add(cfg.MaxTTL))
 			}
-			if !step.NextAsk.Equal(want) {
-				t.Fatalf("step %d: hint: next look-up %v, want %v", i/3, step.NextAsk, want)
+			switch at := step.NextAsk; {
+			case at.Equal(nextBefore) && (failures > 0 || hinted || !base.Add(cfg.HintInterval/4).Before(nextBefore)):
+			case failures > 0 && !idle || hinted, !parked && !at.Before(nextBefore), at.Before(base), at.After(base.Add(cfg.HintInterval / 4)):
+				t.Fatalf("step %d: hint: next look-up %v, was %v, want %v or up to %v later", i/3, at, nextBefore, base, cfg.HintInterval/4)
+			default:
+				hinted, parked = true, false
 			}
+		case kind == 13:
+			what = fmt.Sprintf("due %v", x)
+			var ask bool
+			used := x&1 == 0
+			step, ask = e.Due(now, rnd.Uint64(), used)
+			parked = false
+			switch {
+			case (used || len(m.set()) == 0) && !ask:
+				t.Fatalf("step %d: %s: it did not look up", i/3, what)
+			case !used && len(m.set()) > 0 && !hinted && (ask || !step.Idle):
+				t.Fatalf("step %d: %s: it looks up an unused name", i/3, what)
+			case !used && !ask:
+				idle, parked = true, !hinted
+			case used:
+				idle = false
+			}
+		case kind == 14:
+			what = "wake"
+			step = e.Wake(now, rnd.Uint64())
+			if latest := later(now, asked.Add(cfg.HintInterval)).Add(cfg.HintInterval / 4); idle && step.NextAsk.After(latest) {
+				t.Fatalf("step %d: wake: next look-up %v, want before %v", i/3, step.NextAsk, latest)
+			}
+			if idle {
+				m.goodAt = later(m.goodAt, now)
+			}
+			idle, parked = false, false
 		default:
 			what = "suspended"
 			e.Suspended()
+			idle, parked, hinted = false, false, false
 			m.suspended()
 			step.NextAsk = e.NextAsk()
 			step.Err = e.step(nil, "").Err
 		}
 		want := m.set()
-		if !slices.Equal(e.Addrs(), want) {
-			t.Fatalf("step %d: %s: in use %v, want %v", i/3, what, e.Addrs(), want)
+		if !slices.Equal(e.Records(), want) {
+			t.Fatalf("step %d: %s: in use %v, want %v", i/3, what, e.Records(), want)
 		}
-		if changed := !slices.Equal(before, e.Addrs()); changed != (step.Publish != nil) || changed && !slices.Equal(step.Publish, want) {
+		if changed := !slices.Equal(before, e.Records()); changed != (step.Publish != nil) || changed && !slices.Equal(step.Publish, want) {
 			t.Fatalf("step %d: %s: published %v, set was %v and is %v", i/3, what, step.Publish, before, want)
 		}
 		if (step.Err != nil) != (len(want) == 0 && failures > 0) {
 			t.Fatalf("step %d: %s: error %v with set %v after %d failures", i/3, what, step.Err, want, failures)
+		}
+		if kind < 15 && step.Idle != parked {
+			t.Fatalf("step %d: %s: idle is %v, want %v", i/3, what, step.Idle, parked)
 		}
 		if !step.NextAsk.Equal(e.NextAsk()) {
 			t.Fatalf("step %d: %s: the step says %v, the entry %v", i/3, what, step.NextAsk, e.NextAsk())
@@ -276,15 +310,15 @@ func checkBackoff(t *testing.T, cfg Config, period time.Duration, failures int, 
 }
 
 func BenchmarkAnswer(b *testing.B) {
-	as := make([]netip.Addr, 0, 5000)
+	as := make([]Record, 0, 5000)
 	for i := range 5000 {
-		as = append(as, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		as = append(as, Record{Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})})
 	}
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(as), func(i, j int) { as[i], as[j] = as[j], as[i] })
 	e := New(Config{})
 	now := time.Unix(0, 0)
 	b.ReportAllocs()
 	for b.Loop() {
-		e.Answer(now, 0, Answer{Addrs: as, TTL: time.Second})
+		e.Answer(now, 0, Answer{Records: as, TTL: time.Second})
 	}
 }

@@ -21,10 +21,15 @@ var update = flag.Bool("update", false, "rewrite the steps in testdata/*.trace")
 //
 //	config min=1s max=5m stale=10s base=100ms limit=30s hint=1s
 //	5s asked
-//	5s answer ttl=5s r=0.5 10.0.0.1 10.0.0.2 [unanswered=4|6]
+//	5s answer ttl=5s r=0.5 10.0.0.1 10.0.0.2 [unanswered=4|6|46[@host]]
+//	5s answer ttl=5s r=0 10.0.0.1:80/7@host
 //	5s fail r=1 SERVFAIL
 //	7s hint
+//	8s due [used]
+//	9s wake
 //	9s suspended
+//
+// A record is its address, port, weight and host.
 //
 // The indented line after a command is the step that it led to, rewritten by
 // -update.
@@ -125,7 +130,16 @@ func replay(t *testing.T, trace string) string {
 					r = uint64(x * (1 << 63) * 2)
 				}
 			case name == "unanswered":
-				a.Unanswered = map[string]Families{"4": IPv4, "6": IPv6}[value]
+				families := map[string]Families{"4": IPv4, "6": IPv6, "46": IPv4 | IPv6}
+				which, host, of := strings.Cut(value, "@")
+				if !of {
+					a.Unanswered = families[which]
+					break
+				}
+				if a.UnansweredOf == nil {
+					a.UnansweredOf = map[string]Families{}
+				}
+				a.UnansweredOf[host] = families[which]
 			default:
 				bad(errors.New("unknown " + name))
 			}
@@ -140,17 +154,30 @@ func replay(t *testing.T, trace string) string {
 			continue
 		case "answer":
 			for _, f := range rest {
-				a.Addrs = append(a.Addrs, netip.MustParseAddr(f))
+				a.Records = append(a.Records, parseRecord(f))
 			}
 			step = e.Answer(now, r, a)
 		case "fail":
 			step = e.Fail(now, r, errors.New(strings.Join(rest, " ")))
 		case "hint":
-			step = e.ResolveNow(now)
+			step = e.ResolveNow(now, r)
+		case "wake":
+			step = e.Wake(now, r)
+		case "due":
+			var ask bool
+			step, ask = e.Due(now, r, len(rest) > 0 && rest[0] == "used")
+			if ask {
+				e.Asked(now)
+				fmt.Fprintf(&out, "\t%s\n", step.Why)
+				continue
+			}
 		default:
 			bad(errors.New("unknown command"))
 		}
-		fmt.Fprintf(&out, "\t%s; next %v", step.Why, step.NextAsk.Sub(start))
+		fmt.Fprintf(&out, "\t%s", step.Why)
+		if !step.Idle {
+			fmt.Fprintf(&out, "; next %v", step.NextAsk.Sub(start))
+		}
 		if step.Publish != nil {
 			fmt.Fprintf(&out, "; publish %v", step.Publish)
 		}
@@ -160,4 +187,23 @@ func replay(t *testing.T, trace string) string {
 		fmt.Fprintln(&out)
 	}
 	return out.String()
+}
+
+func parseRecord(s string) Record {
+	s, host, _ := strings.Cut(s, "@")
+	s, weight, _ := strings.Cut(s, "/")
+	r := Record{Host: host}
+	if weight != "" {
+		w, err := strconv.ParseUint(weight, 10, 16)
+		if err != nil {
+			panic(err)
+		}
+		r.Weight = uint16(w)
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		r.Addr, r.Port = ap.Addr(), ap.Port()
+	} else {
+		r.Addr = netip.MustParseAddr(s)
+	}
+	return r
 }
