@@ -122,13 +122,18 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 		d := methodOptions(md, at, p)
 		d.owned = d.owned || owned
 		var level *surefootv1.IdempotencyLevel
-		if g := given.GetMethods()[string(md.Name())]; g != nil {
+		g := given.GetMethods()[string(md.Name())]
+		if g != nil {
 			at.source = over.source
 			overlay(d.options, g.GetMethod())
 			level = g.IdempotencyLevel
 		}
+		safety := d.safety(level, at, in.source, p)
 		streaming := md.IsStreamingClient() || md.IsStreamingServer()
-		m := base.method(at, d.options, d.safety(level, at, in.source, p), streaming, p)
+		if !streaming {
+			p.futile(at, narrowed(d.options, g.GetMethod()), safety)
+		}
+		m := base.method(at, d.options, safety, streaming, p)
 		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
 	}
 	return at, opts
@@ -147,6 +152,7 @@ func (t *Table) compileUndescribed(c *surefootv1.Contract, methods map[string]*M
 		}
 		at, mc := at.method(name), c.GetMethods()[name]
 		safety := safetyOf(int32(mc.GetIdempotencyLevel()))
+		p.futile(at, mc.GetMethod(), safety)
 		methods[fullMethod(protoreflect.FullName(c.GetServiceName()), protoreflect.Name(name))] = &Methods{
 			Unary: base.method(at, mc.GetMethod(), safety, false, p),
 			// A mistake was reported for the unary form already.

@@ -72,6 +72,8 @@ var mistakes = []mistake{
 	{"a negative max", inUnary(&mth{Retry: &retry{Backoff: &backoff{MaxMs: i64(-5)}}}), []string{"shop.v1.Shop/Get retry.backoff.max_ms"}},
 	{"a max below the base", inUnary(&mth{Retry: &retry{Backoff: &backoff{BaseMs: i64(50), MaxMs: i64(20)}}}), []string{"shop.v1.Shop/Get retry.backoff.max_ms"}},
 	{"codes of a method that is not idempotent", inRPC(rpc{name: "Put", options: &mth{Retry: &retry{Codes: aborted}}}), []string{"shop.v1.Shop/Put retry.codes"}},
+	{"codes without a repeat", inUnary(&mth{Retry: &retry{MaxAttempts: i32(1), Codes: aborted}}), []string{"shop.v1.Shop/Get retry.codes"}},
+	{"an attempt timeout of a method that is not idempotent", inRPC(rpc{name: "Put", options: &mth{AttemptTimeoutMs: i64(250)}}), []string{"shop.v1.Shop/Put attempt_timeout_ms"}},
 	{"codes that do not exist", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{99, -1, 99}}}), []string{"shop.v1.Shop/Get retry.codes", "shop.v1.Shop/Get retry.codes"}},
 	{"a code without a name", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{0}}}), []string{"shop.v1.Shop/Get retry.codes"}},
 	{"what streams do not have", inRPC(rpc{name: "Watch", level: readOnly, replies: true, options: &mth{AttemptTimeoutMs: i64(5), Retry: &retry{Codes: aborted}}}),
@@ -166,6 +168,26 @@ var mistakes = []mistake{
 			}}}},
 		}
 	}, []string{"shop.v1.Shop/Put idempotency_level", "shop.v1.Shop/Put retry.codes"}},
+	{"what can never take effect, in Go", func(t testing.TB) contract.Sources {
+		never := &mth{AttemptTimeoutMs: i64(250), Retry: &retry{MaxAttempts: i32(1), Codes: aborted}}
+		return contract.Sources{
+			Services: build(t, spec{name: "Shop", methods: []rpc{
+				{name: "Get", level: idempotent, options: &mth{Retry: &retry{MaxAttempts: i32(1)}}}, {name: "Put"},
+			}}),
+			Contracts: []*given{
+				{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{
+					"Get": {Method: &mth{Retry: &retry{Codes: aborted}}}, "Put": {Method: &mth{AttemptTimeoutMs: i64(250)}},
+				}},
+				{ServiceName: "etcdserverpb.KV", Methods: map[string]*givenM{
+					"Range": {Method: never, IdempotencyLevel: surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS.Enum()},
+					"Put":   {Method: &mth{AttemptTimeoutMs: i64(250)}},
+				}},
+			},
+		}
+	}, []string{
+		"etcdserverpb.KV/Put attempt_timeout_ms", "etcdserverpb.KV/Range retry.codes",
+		"shop.v1.Shop/Get retry.codes", "shop.v1.Shop/Put attempt_timeout_ms",
+	}},
 	{"what streams do not have, in Go", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Watch": {Method: &mth{AttemptTimeoutMs: i64(1)}}}}),
 		[]string{"shop.v1.Shop/Watch attempt_timeout_ms"}},
 	{"fields in Go that this version does not know", inGo(withUnknown(&given{

@@ -1,0 +1,35 @@
+package contract
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// futile reports what the options of a unary method set themselves and what
+// can never take effect. What a method inherits was written for others too, and
+// may suit those.
+func (p *problems) futile(at place, mo *surefootv1.Method, safety policy.Safety) {
+	if ro := mo.GetRetry(); ro.GetMaxAttempts() == 1 && len(ro.GetCodes()) > 0 {
+		p.add(at, "retry.codes", fmt.Sprintf("lists %v, but max_attempts is 1, so they could never take effect: "+
+			"raise retry.max_attempts, or remove the codes", ro.GetCodes()))
+	}
+	if ms := mo.GetAttemptTimeoutMs(); ms > 0 && ms <= maxMillis && !safety.Repeatable() {
+		p.add(at, "attempt_timeout_ms", fmt.Sprintf("is %d, but the method is not idempotent, so it could never take effect: "+
+			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, or remove it", ms))
+	}
+}
+
+// narrowed returns what of mo is to be checked for use once over stands before
+// it: a caller who switches repeats off need not mind the codes of the .proto.
+func narrowed(mo, over *surefootv1.Method) *surefootv1.Method {
+	if over.GetRetry().GetMaxAttempts() != 1 || len(over.GetRetry().GetCodes()) > 0 {
+		return mo
+	}
+	mo = proto.CloneOf(mo)
+	mo.Retry.Codes = nil
+	return mo
+}

@@ -1,0 +1,41 @@
+package contract_test
+
+import (
+	"testing"
+
+	"github.com/surefoot-rpc/surefoot/contract"
+)
+
+// What cannot take effect is a mistake only where it stands beside its reason:
+// what is inherited was written for others too, and a caller who switches
+// repeats off need not know the codes of the .proto.
+func TestWhatIsInheritedMayHaveNoEffect(t *testing.T) {
+	codes, once := &mth{Retry: &retry{Codes: aborted}}, &mth{Retry: &retry{MaxAttempts: i32(1)}}
+	both := &mth{Retry: &retry{MaxAttempts: i32(1), Codes: aborted}}
+	timeout := &mth{AttemptTimeoutMs: i64(250)}
+	for _, c := range []struct {
+		name           string
+		house, service *mth
+		method, inGo   *mth
+	}{
+		{"repeats are off for the house", once, nil, codes, nil},
+		{"repeats are off for the service", nil, once, codes, nil},
+		{"codes of the house", codes, nil, once, nil},
+		{"codes of the service", nil, codes, once, nil},
+		{"both of the service", nil, both, nil, nil},
+		{"a caller switches repeats off", nil, nil, codes, once},
+		{"a caller allows repeats", nil, nil, both, &mth{Retry: &retry{MaxAttempts: i32(2)}}},
+		{"an attempt timeout of the service", nil, timeout, nil, nil},
+		{"an attempt timeout of the house", timeout, nil, nil, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			compile(t, contract.Sources{
+				House: &svc{Defaults: c.house},
+				Services: build(t, spec{name: "Shop", options: &svc{Defaults: c.service}, methods: []rpc{
+					{name: "Get", level: readOnly, options: c.method}, {name: "Put"}, {name: "Off", options: &mth{AttemptTimeoutMs: i64(0)}},
+				}}),
+				Contracts: []*given{{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {Method: c.inGo}}}},
+			})
+		})
+	}
+}
