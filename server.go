@@ -47,8 +47,9 @@ func NewServer(opts ...ServerOption) (*Server, error) {
 // inventoryv1.RegisterInventoryServer(server, inventory{}).
 //
 // The server has a health service (grpc.health.v1) already. If one of your own
-// is registered here, that one answers instead; it still says NOT_SERVING while
-// the server drains.
+// is registered here, that one answers instead. When the server drains, its
+// watches end with NOT_SERVING, and its Shutdown method is called if it has one,
+// as grpc-go's, so that it says NOT_SERVING to everybody else.
 func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	s.serve.RegisterService(desc, impl)
 }
@@ -56,7 +57,7 @@ func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
 // SetServing says on the health service whether service, by its full name, is
 // serving; "" is the server as a whole. It may be called before the server is
 // started and at any time after. Unless told, every registered service is
-// serving. While the server drains everything is NOT_SERVING, whatever was said.
+// serving. While the server drains everything is NOT_SERVING, whatever is said.
 //
 // A health service of your own is told through its SetServingStatus method, as
 // grpc-go's has it; without one, its states are only yours to set.

@@ -12,12 +12,12 @@ import (
 )
 
 // healthService is what a server says of its health: with grpc-go's health
-// service, or with one that the user registered. Both say NOT_SERVING while the
-// server drains, and the watches of both end then: a watcher that never hangs
-// up would otherwise hold every drain until its time-out.
+// service, or with one that the user registered. Both are told when the server
+// drains, and the watches of both end then, with NOT_SERVING: a watcher that
+// never hangs up would otherwise hold every drain until its time-out.
 type healthService struct {
 	draining context.Context
-	drain    func() // makes every answer NOT_SERVING and ends the watches
+	drain    func() // calls Shutdown of what answers and ends the watches
 
 	mu      sync.Mutex
 	server  any             // what answers; nobody knows it if it was registered past RegisterService
@@ -91,14 +91,6 @@ func (h *healthService) set(service string, serving bool) {
 	s.SetServingStatus(service, state)
 }
 
-// unary answers a check with NOT_SERVING while the server drains.
-func (h *healthService) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if info.FullMethod == healthpb.Health_Check_FullMethodName && h.draining.Err() != nil {
-		return notServing(), nil
-	}
-	return next(ctx, req)
-}
-
 // stream ends a watch when the server drains. The last state that it sends is
 // NOT_SERVING then.
 func (h *healthService) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
@@ -112,14 +104,10 @@ func (h *healthService) stream(srv any, stream grpc.ServerStream, info *grpc.Str
 	if h.draining.Err() == nil {
 		return err
 	}
-	if err := stream.SendMsg(notServing()); err != nil {
+	if err := stream.SendMsg(&healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_NOT_SERVING}); err != nil {
 		return err
 	}
 	return status.Error(codes.Unavailable, "surefoot: the server is draining")
-}
-
-func notServing() *healthpb.HealthCheckResponse {
-	return &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_NOT_SERVING}
 }
 
 // watch is a watcher's stream that ends when the server drains.

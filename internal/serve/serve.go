@@ -77,7 +77,8 @@ func New(cfg Config) *Server {
 }
 
 // RegisterService registers a service, as generated code asks for it. A health
-// service of the user's replaces the built-in one.
+// service of the user's replaces the built-in one. When the server drains, its
+// Shutdown method is called if it has one, as grpc-go's, and its watches end.
 func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	if desc.ServiceName == healthpb.Health_ServiceDesc.ServiceName {
 		s.health.replace(impl)
@@ -87,7 +88,7 @@ func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
 
 // SetServing says on the health service whether service is serving; "" is the
 // server as a whole. Unless told, every registered service is. A drain stands
-// before it: everything is NOT_SERVING then. A health service of the user's is
+// before it: everything is NOT_SERVING from then on. A health service of the user's is
 // told through its SetServingStatus method, as grpc-go's has it; one without
 // that method is not told.
 func (s *Server) SetServing(service string, serving bool) { s.health.setServing(service, serving) }
