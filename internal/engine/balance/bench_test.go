@@ -3,6 +3,7 @@ package balance
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,16 +12,16 @@ import (
 // A kind is a way to make a picker, for tests and benchmarks of all of them.
 type kind struct {
 	name string
-	make func([]Entry) Picker
+	make func([]Entry, Picker) Picker
 }
 
 func kinds() []kind {
 	return []kind{
-		{"round_robin", func(e []Entry) Picker { return NewRoundRobin(e, new(atomic.Uint64)) }},
-		{"least_request", func(e []Entry) Picker { return NewLeastRequest(e, 2) }},
-		{"peak_ewma", func(e []Entry) Picker { return NewPeakEWMA(e) }},
-		{"hash", func(e []Entry) Picker { return NewHash(e, HashConfig{}, nil) }},
-		{"hash_bounded", func(e []Entry) Picker { return NewHash(e, HashConfig{MaxLoadPercent: 125}, nil) }},
+		{"round_robin", func(e []Entry, _ Picker) Picker { return NewRoundRobin(e, new(atomic.Uint64)) }},
+		{"least_request", func(e []Entry, _ Picker) Picker { return NewLeastRequest(e, 2) }},
+		{"peak_ewma", func(e []Entry, _ Picker) Picker { return NewPeakEWMA(e) }},
+		{"hash", func(e []Entry, prev Picker) Picker { return NewHash(e, HashConfig{}, prev) }},
+		{"hash_bounded", func(e []Entry, prev Picker) Picker { return NewHash(e, HashConfig{MaxLoadPercent: 125}, prev) }},
 	}
 }
 
@@ -42,7 +43,7 @@ func BenchmarkPickers(b *testing.B) {
 	for _, k := range kinds() {
 		for _, n := range []int{10, 1_000, 10_000} {
 			for _, heaviest := range []uint32{1, 10} {
-				p := k.make(entriesOf(n, heaviest, 1))
+				p := k.make(entriesOf(n, heaviest, 1), nil)
 				name := fmt.Sprintf("%s/endpoints=%d/weights=1to%d", k.name, n, heaviest)
 				b.Run(name, func(b *testing.B) {
 					b.ReportAllocs()
@@ -59,7 +60,7 @@ func BenchmarkPickers(b *testing.B) {
 func BenchmarkPickersParallel(b *testing.B) {
 	for _, k := range kinds() {
 		entries := entriesOf(1_000, 1, 1)
-		p := k.make(entries)
+		p := k.make(entries, nil)
 		b.Run(k.name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
@@ -79,15 +80,14 @@ func BenchmarkPickersParallel(b *testing.B) {
 func BenchmarkReplaceOne(b *testing.B) {
 	for _, k := range kinds() {
 		for _, heaviest := range []uint32{1, 10} {
-			entries := entriesOf(10_000, heaviest, 1)
-			fresh := entriesOf(1_000, heaviest, 2)
+			one := entriesOf(10_000, heaviest, 1)
+			other := append(slices.Delete(slices.Clone(one), 700, 701), entriesOf(1, heaviest, 2)...)
 			b.Run(fmt.Sprintf("%s/endpoints=10000/weights=1to%d", k.name, heaviest), func(b *testing.B) {
 				b.ReportAllocs()
-				i := 0
+				p := k.make(one, nil)
 				for b.Loop() {
-					entries[i%len(entries)] = fresh[i%len(fresh)]
-					k.make(entries)
-					i++
+					one, other = other, one
+					p = k.make(one, p)
 				}
 			})
 		}

@@ -47,11 +47,12 @@ type hash struct {
 // as that is usable. entries are all endpoints, those that are lost or out as
 // well: it is by them that other keys stay where they are. A request without
 // a key gets a random endpoint. It keeps entries, which must not be changed
-// afterwards. prev is the picker before, of any kind, or nil.
+// afterwards. prev is the picker before, of any kind, or nil; with the entries
+// that stayed in the same order, the new one costs less.
 func NewHash(entries []Entry, cfg HashConfig, prev Picker) Picker {
 	p := &hash{entries: entries}
-	if before, ok := prev.(*hash); ok && sameIDs(before.entries, entries) {
-		p.ring = before.ring
+	if before, ok := prev.(*hash); ok {
+		p.ring = before.follow(before.entries, entries)
 	} else {
 		p.ring = newRing(entries)
 	}
@@ -61,18 +62,6 @@ func NewHash(entries []Entry, cfg HashConfig, prev Picker) Picker {
 		p.measure()
 	}
 	return p
-}
-
-func sameIDs(a, b []Entry) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].ID != b[i].ID {
-			return false
-		}
-	}
-	return true
 }
 
 func distances(entries []Entry) []float64 {
@@ -133,7 +122,7 @@ func (s *search) nearest(want rank, steps int) (nearest int, ok bool) {
 	least := math.Inf(1)
 	from := source(s.key)
 	for range probes {
-		pos := from.next()
+		pos := from.point()
 		for i := s.successor(pos); ; i = s.wrap(i + 1) {
 			d := float64(s.at[i] - pos)
 			if d >= least {

@@ -46,9 +46,10 @@ func (p *RoundRobin) Pick(r Request) int {
 	if found < 0 {
 		return -1
 	}
-	// Others may take the turns of all that is wanted; found is for that.
+	// What is wanted may be so little or so light that its turn is far away, or
+	// others take it; found is for that.
 	k := first
-	for range 2 * len(p.entries) {
+	for range len(p.entries) + 256 {
 		if r.of(p.entries[k].Endpoint) <= want {
 			return k
 		}

@@ -116,7 +116,7 @@ func (s *sampler) choose(r *Request, into []int) int {
 			}
 		}
 	}
-	return s.scan(r, into, &from)
+	return s.scan(r, into, n, &from)
 }
 
 func contains(chosen []int, k int) bool {
@@ -128,24 +128,25 @@ func contains(chosen []int, k int) bool {
 	return false
 }
 
-// scan is choose for fleets of which little is left: it looks at every entry.
-// Each gets a random score of weight w with the distribution of the w-th root,
-// and the highest win, which is drawing by weight without replacement
-// (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
-func (s *sampler) scan(r *Request, into []int, from *source) int {
+// scan goes on with choose, which found the first n, where little of the fleet
+// is left: it looks at every entry. Each gets a random score of weight w with
+// the distribution of the w-th root, and the highest win, which is drawing by
+// weight without replacement (Efraimidis and Spirakis, "Weighted random
+// sampling with a reservoir", 2006).
+func (s *sampler) scan(r *Request, into []int, n int, from *source) int {
 	want, _ := r.best(s.entries, 0)
 	if want == lost {
-		return 0
+		return n
 	}
 	var scores [maxChoices]float64
-	n := 0
+	drawn := n
 	for k, e := range s.entries {
-		if r.of(e.Endpoint) > want {
+		if r.of(e.Endpoint) > want || contains(into[:drawn], k) {
 			continue
 		}
 		score := math.Log(float64(from.next()>>11|1)/(1<<53)) / float64(e.weight())
 		at := n
-		for at > 0 && scores[at-1] < score {
+		for at > drawn && scores[at-1] < score {
 			at--
 		}
 		if at == len(into) {
