@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,6 +56,72 @@ func TestDelistingEndsWithTheRun(t *testing.T) {
 	f.delistLater(ctx, 1)
 	cancel()
 	f.stop()
+}
+
+func TestFleetLivesAndDies(t *testing.T) {
+	w := &loopbackWorld{second: 77}
+	children := newSpawner()
+	defer children.close()
+	f := &fleet{
+		world: w, names: &nameserver{}, children: children, args: []string{pod}, dns: scenario.DNS{DelistAfter: time.Millisecond},
+		servers: map[int]*program{}, keep: map[int]context.CancelFunc{}, accidents: make(chan error, 1),
+	}
+	defer f.stop()
+	wantListed := func(when string, servers ...int) {
+		t.Helper()
+		var want []netip.Addr
+		for _, n := range servers {
+			want = append(want, w.address(n))
+		}
+		if got := listed(f.names); !slices.Equal(got, want) {
+			t.Errorf("%s %v are listed, want %v", when, got, want)
+		}
+	}
+	strike := func(kind scenario.FaultKind, n int) {
+		t.Helper()
+		if err := f.strike(t.Context(), kind, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.start(t.Context(), startTogether+1); err != nil {
+		t.Fatal(err)
+	}
+	all := make([]int, startTogether+1)
+	for i := range all {
+		all[i] = i + 1
+	}
+	wantListed("at the start", all...)
+
+	dead := f.servers[1]
+	strike(scenario.Kill, 1)
+	<-dead.exited
+	f.delisting.Wait()
+	wantListed("after the kill", all[1:]...)
+	strike(scenario.Restart, 1)
+	wantListed("after the restart", append(slices.Clone(all[1:]), 1)...)
+	if f.servers[1] == dead {
+		t.Error("the dead server was not replaced")
+	}
+	strike(scenario.Stop, 2)
+	strike(scenario.Continue, 2)
+	if err := f.strike(t.Context(), scenario.SilentDrop, 2); err == nil {
+		t.Error("packets were dropped on the machine's own loopback")
+	}
+	select {
+	case err := <-f.accidents:
+		t.Errorf("what was meant is told as an accident: %v", err)
+	default:
+	}
+
+	// A server that ends by itself ends the run, because what was measured then
+	// is not what the scenario says.
+	if err := f.servers[3].signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	const want = "server 3 ended unasked, signal: killed"
+	if err := <-f.accidents; err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
 }
 
 func TestUnknownFaultIsRefused(t *testing.T) {

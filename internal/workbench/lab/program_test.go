@@ -25,6 +25,7 @@ type podOrder struct {
 	Stderr string
 	Code   int
 	Hang   bool
+	Listen string // of a server's order: it says that it is ready and hangs
 }
 
 func TestMain(m *testing.M) {
@@ -32,6 +33,9 @@ func TestMain(m *testing.M) {
 		var order podOrder
 		if err := json.Unmarshal([]byte(os.Args[2]), &order); err != nil {
 			panic(err)
+		}
+		if order.Listen != "" {
+			order.Lines, order.Hang = []string{`{"ready":true}`}, true
 		}
 		for _, line := range order.Lines {
 			fmt.Println(line)

@@ -7,12 +7,14 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/stats"
 
 	"github.com/surefoot-rpc/surefoot/examples/inventory"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
@@ -92,6 +94,36 @@ func TestLoadCountsRepeatsAsAttempts(t *testing.T) {
 	}
 	if failed := got.Calls - got.OK; failed != 0 && got.Errors["UNAVAILABLE"] != failed {
 		t.Errorf("%d calls failed: %v", failed, got.Errors)
+	}
+}
+
+// An attempt belongs to its call, however late it is made.
+func TestAttemptsCountWithTheirCall(t *testing.T) {
+	now := protocol.Now()
+	past := protocol.Go{From: now.Add(-2 * time.Second), Until: now.Add(-time.Second), Slice: time.Second}
+	tests := []struct {
+		name    string
+		planned protocol.Instant // 0 for a stream that belongs to no call
+		want    int64
+	}{
+		{"of a call that counts", past.From, 1},
+		{"of a call that does not", past.Until, 0},
+		{"a probe, now", 0, 0},
+	}
+	for _, test := range tests {
+		recorder := protocol.NewRecorder(past, time.Second)
+		a := attempts{&atomic.Pointer[protocol.Recorder]{}}
+		ctx := t.Context()
+		if test.planned != 0 {
+			ctx = context.WithValue(ctx, plannedKey{}, test.planned)
+		}
+		a.HandleRPC(ctx, &stats.Begin{}) // before the run is known
+		a.recorder.Store(recorder)
+		a.HandleRPC(ctx, &stats.Begin{})
+		a.HandleRPC(ctx, &stats.End{})
+		if tally, err := recorder.Tally(); err != nil || tally.Attempts != test.want {
+			t.Errorf("%s: %d were counted (%v), want %d", test.name, tally.Attempts, err, test.want)
+		}
 	}
 }
 
