@@ -1,6 +1,7 @@
 // Package discovery is the resolver of "dns" targets: it looks a name up, keeps
 // looking it up as its TTL asks for, and tells grpc-go when the addresses
 // change. What it decides is in package dnscache, how it asks in package dns.
+// Resolvers of other schemes work under [Wrap].
 //
 // What differs from grpc-go's own "dns" resolver: it honours TTLs, asks without
 // waiting for a connection to be lost, keeps the last good answer whatever goes
@@ -35,8 +36,8 @@ type Config struct {
 	// LookupService does the same for the name of a service. Nil is DNS.
 	LookupService func(ctx context.Context, host string) (dns.Services, error)
 	// Shared holds the names that are looked up once for all channels that have
-	// the same Shared. Nil is a Shared of the builder's own, with Lookup and
-	// LookupService, which are not used if it is set.
+	// the same Shared. Nil is that of the process, or one of the builder's own if
+	// Lookup or LookupService is set. With a Shared those two are not used.
 	Shared *Shared
 	// Waker is told of the channel's calls: while there are none, the name is not
 	// looked up. Nil is a channel that is never idle. A Waker belongs to one
@@ -112,11 +113,14 @@ type Event struct {
 	Why string
 }
 
-// New returns the builder of resolvers for the scheme "dns". Give it to one
-// channel with grpc.WithResolvers, or to several, which then share what it
-// looks up.
+// New returns the builder of resolvers for the scheme "dns". [Builders] returns
+// it beside what other schemes need.
 func New(cfg Config) resolver.Builder {
-	if cfg.Shared == nil {
+	switch {
+	case cfg.Shared != nil:
+	case cfg.Lookup == nil && cfg.LookupService == nil:
+		cfg.Shared = process
+	default:
 		cfg.Shared = NewShared()
 		cfg.Shared.lookup, cfg.Shared.lookupService = cfg.Lookup, cfg.LookupService
 	}

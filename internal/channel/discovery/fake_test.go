@@ -76,10 +76,14 @@ type fakeChannel struct {
 	refusal error
 
 	lettingGo int
+	configs   int // service configs
 }
 
 func (c *fakeChannel) UpdateState(s resolver.State) error {
 	all := make([]string, 0, len(s.Endpoints))
+	for _, a := range s.Addresses {
+		all = append(all, a.Addr)
+	}
 	for _, e := range s.Endpoints {
 		one := make([]string, 0, len(e.Addresses))
 		for _, a := range e.Addresses {
@@ -90,6 +94,9 @@ func (c *fakeChannel) UpdateState(s resolver.State) error {
 	c.note(strings.Join(all, " "))
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.ServiceConfig != nil {
+		c.configs++
+	}
 	return c.refusal
 }
 
@@ -100,6 +107,12 @@ func (c *fakeChannel) ReportError(err error) {
 		defer c.mu.Unlock()
 		c.lettingGo++
 	}
+}
+
+func (c *fakeChannel) serviceConfigs() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.configs
 }
 
 // emptied returns how often the channel was told to let go of its endpoints.

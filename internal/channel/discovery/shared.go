@@ -34,6 +34,10 @@ type watchKey struct {
 	timeout      time.Duration
 }
 
+// process is the cache of this process. It holds no goroutine while no channel
+// uses it.
+var process = NewShared()
+
 // NewShared returns an empty Shared, which asks DNS.
 func NewShared() *Shared {
 	return &Shared{watches: map[watchKey]*watch{}, resolvers: map[string]*dns.Resolver{}}
@@ -50,8 +54,6 @@ func (s *Shared) join(r *channelResolver, k watchKey) *watch {
 			timeout: k.timeout,
 			lookup:  s.lookupFor(k),
 			random:  r.cfg.Random,
-			hint:    make(chan struct{}, 1),
-			woken:   make(chan struct{}, 1),
 			users:   map[*channelResolver]struct{}{},
 			entry:   dnscache.New(k.policy.cache()),
 		}
@@ -72,6 +74,7 @@ func (s *Shared) leave(r *channelResolver, w *watch) {
 	s.mu.Unlock()
 	if ended != nil {
 		<-ended
+		w.forget(ended)
 	}
 }
 

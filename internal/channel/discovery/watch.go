@@ -15,8 +15,6 @@ type watch struct {
 	timeout time.Duration
 	lookup  func(ctx context.Context) (found, error)
 	random  func() uint64
-	hint    chan struct{} // holds the hint that is not yet heeded
-	woken   chan struct{} // holds the news that a channel is used again
 
 	// Of the goroutine that looks up. A new one waits for the one before it.
 	entry  *dnscache.Entry
@@ -27,8 +25,13 @@ type watch struct {
 	current snapshot
 	nextAsk time.Time
 	cancel  context.CancelFunc
-	ended   chan struct{} // closed when the last goroutine has ended
+	ended   chan struct{} // closed when the last goroutine has ended, nil if it is known to
 	unused  time.Time     // since when there are no users
+	// What the goroutine is told, each holding one piece of news that it has not
+	// seen. They are made with it: a name outlives the synctest bubble of a test,
+	// channels must not.
+	hint  chan struct{} // the set may be out of date
+	woken chan struct{} // a channel is used again
 }
 
 // A snapshot is what is known about a name. It never changes.
@@ -44,13 +47,14 @@ func (w *watch) add(r *channelResolver) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.users[r] = struct{}{}
-	w.wake()
 	if len(w.users) == 1 {
 		ctx, cancel := context.WithCancel(context.Background())
 		before := w.ended
 		w.cancel, w.ended = cancel, make(chan struct{})
-		go w.run(ctx, before, w.ended)
+		w.hint, w.woken = make(chan struct{}, 1), make(chan struct{}, 1)
+		go w.run(ctx, news{w.hint, w.woken}, before, w.ended)
 	}
+	tell(w.woken)
 	if w.current.version > 0 && time.Now().Before(w.nextAsk) {
 		r.wake() // what is older than its TTL is used only if asking again fails
 	}
@@ -70,6 +74,15 @@ func (w *watch) remove(r *channelResolver) <-chan struct{} {
 	return w.ended
 }
 
+// forget drops ended, which is closed.
+func (w *watch) forget(ended <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended == ended {
+		w.ended, w.hint, w.woken = nil, nil, nil
+	}
+}
+
 func (w *watch) unusedSince() (time.Time, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -84,19 +97,28 @@ func (w *watch) snapshot() snapshot {
 
 // resolveNow hints that the addresses may be out of date. It never blocks.
 func (w *watch) resolveNow() {
-	select {
-	case w.hint <- struct{}{}:
-	default: // one is waiting
-	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	tell(w.hint)
 }
 
 // wake says that a channel is used again. It never blocks.
 func (w *watch) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	tell(w.woken)
+}
+
+// tell leaves a piece of news in c, unless one is there or nobody listens.
+func tell(c chan<- struct{}) {
 	select {
-	case w.woken <- struct{}{}:
-	default: // it is waiting
+	case c <- struct{}{}:
+	default:
 	}
 }
+
+// news is what a goroutine that looks up is told.
+type news struct{ hint, woken <-chan struct{} }
 
 // used reports whether a channel was used since the last time, or is.
 func (w *watch) used() bool {
@@ -113,7 +135,7 @@ func (w *watch) used() bool {
 
 // run looks up until ctx ends. before is closed when the goroutine that owned
 // the entry before has ended, nil if there was none.
-func (w *watch) run(ctx context.Context, before <-chan struct{}, ended chan<- struct{}) {
+func (w *watch) run(ctx context.Context, n news, before <-chan struct{}, ended chan<- struct{}) {
 	defer close(ended)
 	if before != nil {
 		<-before // it was cancelled
@@ -125,14 +147,14 @@ func (w *watch) run(ctx context.Context, before <-chan struct{}, ended chan<- st
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.hint:
+		case <-n.hint:
 			arm(timer, w.entry.ResolveNow(time.Now(), w.random()))
-		case <-w.woken:
+		case <-n.woken:
 			arm(timer, w.entry.Wake(time.Now(), w.random()))
 		case <-timer.C:
 			step, ask := w.entry.Due(time.Now(), w.random(), w.used())
 			if ask {
-				if step, ask = w.ask(ctx); !ask {
+				if step, ask = w.ask(ctx, n.hint); !ask {
 					return
 				}
 			}
@@ -151,7 +173,7 @@ func arm(timer *time.Timer, step dnscache.Step) {
 
 // ask looks the name up once and tells the users. It returns what to do next,
 // and false if ctx ended first.
-func (w *watch) ask(ctx context.Context) (dnscache.Step, bool) {
+func (w *watch) ask(ctx context.Context, hint <-chan struct{}) (dnscache.Step, bool) {
 	start := time.Now()
 	w.entry.Asked(start)
 	answer, err := w.lookupOnce(ctx)
@@ -160,7 +182,7 @@ func (w *watch) ask(ctx context.Context) (dnscache.Step, bool) {
 	}
 	now := time.Now()
 	select {
-	case <-w.hint:
+	case <-hint:
 		w.entry.ResolveNow(now, w.random())
 	default:
 	}
