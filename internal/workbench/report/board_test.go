@@ -118,7 +118,7 @@ func TestSummary(t *testing.T) {
 }
 
 func TestStories(t *testing.T) {
-	faulty := report.Scenario{Seconds: 8, FaultAfter: 1, BadAfterMS: 250}
+	faulty := report.Scenario{Seconds: 8, FaultAfter: 1, BadAfterMS: 250, SliceSeconds: 2}
 	healthy := report.Scenario{Seconds: 8, BadAfterMS: 250}
 	tests := []struct {
 		name string
@@ -135,8 +135,16 @@ func TestStories(t *testing.T) {
 		},
 		{
 			"failed to the end", faulty,
-			report.Arm{Calls: 1000, OK: 988, Bad: 15, LastBad: 6990, Errors: map[string]int64{"A": 2, "C": 5, "B": 5}},
+			report.Arm{
+				Calls: 1000, OK: 988, Bad: 15, LastBad: 6990, Errors: map[string]int64{"A": 2, "C": 5, "B": 5},
+				Timeline: []report.Slice{{}, {Bad: 5}, {}, {Bad: 10}},
+			},
 			"12 of 1,000 calls failed with B (5), C (5), A (2); 3 succeeded only after 250 ms or more; the last bad call was issued 7.0 s after the fault, when the run ended: it did not recover.",
+		},
+		{
+			"recovered, and an odd one at the end", faulty,
+			report.Arm{Calls: 1000, OK: 1000, Bad: 3, LastBad: 6990, Timeline: []report.Slice{{}, {}, {}, {Bad: 3}}},
+			"all 1,000 calls succeeded; 3 succeeded only after 250 ms or more; the last bad call was issued 7.0 s after the fault.",
 		},
 		{
 			"bad before the fault", faulty, report.Arm{Calls: 10, OK: 10, Bad: 1},

@@ -51,10 +51,26 @@ func end(s Scenario, a Arm) string {
 	switch {
 	case a.LastBad == 0:
 		return "none of them was issued after the fault"
-	case a.LastBad >= nearEnd*rest:
+	case a.LastBad >= nearEnd*rest && lasting(s, a):
 		return fmt.Sprintf("the last bad call was issued %s after the fault, when the run ended: it did not recover", span(a.LastBad))
 	}
 	return fmt.Sprintf("the last bad call was issued %s after the fault", span(a.LastBad))
+}
+
+// lasting says whether most of the time since the fault was bad: an odd slow
+// call near the end of a run is not the same trouble.
+func lasting(s Scenario, a Arm) bool {
+	since, bad := 0, 0
+	for i, slice := range a.Timeline {
+		if float64(i)*s.SliceSeconds < s.FaultAfter {
+			continue
+		}
+		since++
+		if slice.Bad > 0 {
+			bad++
+		}
+	}
+	return 2*bad > since
 }
 
 // codes lists error codes, the most frequent first, with counts when there are
