@@ -214,7 +214,7 @@ func typeName(t dnsmessage.Type) string {
 	case dnsmessage.TypeAAAA:
 		return "AAAA"
 	case dnsmessage.TypeSRV:
-		return "SRV"
+		return typeSRV
 	default:
 		return "A"
 	}

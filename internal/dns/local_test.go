@@ -163,3 +163,31 @@ func TestFilesAreReadAgain(t *testing.T) {
 	}
 	want("10.0.0.33")
 }
+
+// TestAvoidance: a server that stays down costs a time-out ever less often, and
+// is the first again once it answers.
+func TestAvoidance(t *testing.T) {
+	var a avoidance
+	servers := []string{"a", "b"}
+	now := time.Unix(0, 0)
+	tries := 0
+	for range 24 * 3600 / 5 { // a look-up each 5 s, for a day
+		if a.order(servers, now)[0] == "a" {
+			tries++
+			a.note("a", false, now)
+		}
+		a.note("b", true, now)
+		now = now.Add(5 * time.Second)
+	}
+	if tries < 90 || tries > 100 {
+		t.Errorf("the dead server was asked first %d times in a day", tries)
+	}
+	a.note("b", false, now)
+	if got := a.order([]string{"b", "a"}, now); !slices.Equal(got, []string{"b", "a"}) {
+		t.Errorf("all are silent: %v, want the order of the file", got)
+	}
+	a.note("a", true, now)
+	if got := a.order(servers, now); !slices.Equal(got, servers) {
+		t.Errorf("after an answer: %v", got)
+	}
+}

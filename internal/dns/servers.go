@@ -10,16 +10,26 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// avoidFor is how long a server that did not answer is asked after the others.
-// Without it, each look-up would begin with a time-out for as long as the first
-// server is down.
-const avoidFor = 30 * time.Second
+// A server that did not answer is asked after the others for avoidFor, and for
+// twice as long each time that it is tried again in vain, up to avoidMax.
+// Without that, each look-up would begin with a time-out for as long as the
+// first server is down.
+const (
+	avoidFor = 30 * time.Second
+	avoidMax = 16 * time.Minute
+)
 
 // An avoidance remembers which servers did not answer lately. The zero value is
 // ready; it may be used from any goroutine.
 type avoidance struct {
-	mu    sync.Mutex // guards until
-	until map[string]time.Time
+	mu     sync.Mutex // guards silent
+	silent map[string]silence
+}
+
+// A silence is of a server that did not answer.
+type silence struct {
+	until time.Time // it is asked after the others
+	next  time.Duration
 }
 
 // order returns servers with those that did not answer lately last. It keeps
@@ -29,10 +39,9 @@ func (a *avoidance) order(servers []string, now time.Time) []string {
 	defer a.mu.Unlock()
 	var good, bad []string
 	for _, s := range servers {
-		if now.Before(a.until[s]) {
+		if now.Before(a.silent[s].until) {
 			bad = append(bad, s)
 		} else {
-			delete(a.until, s)
 			good = append(good, s)
 		}
 	}
@@ -43,16 +52,18 @@ func (a *avoidance) note(server string, answered bool, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if answered {
-		delete(a.until, server)
+		delete(a.silent, server)
 		return
 	}
-	if a.until == nil {
-		a.until = map[string]time.Time{}
+	if a.silent == nil || len(a.silent) >= 4*maxServers { // of resolv.conf files that are gone
+		a.silent = map[string]silence{}
 	}
-	if len(a.until) >= 4*maxServers { // of resolv.conf files that are gone
-		clear(a.until)
+	was := a.silent[server]
+	if now.Before(was.until) {
+		return // asked because all others fail, too
 	}
-	a.until[server] = now.Add(avoidFor)
+	wait := max(avoidFor, was.next)
+	a.silent[server] = silence{until: now.Add(wait), next: min(2*wait, avoidMax)}
 }
 
 // askAll asks the servers in order until one answers, conf.attempts times each,

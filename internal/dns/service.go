@@ -17,6 +17,8 @@ const (
 	parallelTargets = 8
 	// incompleteTTL bounds the TTL of Services that lack a target.
 	incompleteTTL = 5 * time.Second
+
+	typeSRV = "SRV"
 )
 
 // Services are the servers of a service: at least one with an address.
@@ -104,7 +106,7 @@ func (a additional) of(host string, ipv6 bool) (Answer, bool) {
 // additional section where the server sends them, and are asked for otherwise.
 func (r *Resolver) LookupService(ctx context.Context, host string) (Services, error) {
 	if why := checkName(host); why != "" {
-		return Services{}, &Error{Kind: BadName, Name: host, Type: "SRV", Detail: why}
+		return Services{}, &Error{Kind: BadName, Name: host, Type: typeSRV, Detail: why}
 	}
 	c := r.config()
 	s, skipped, err := search(ctx, c.candidates(host), func(name string) (Services, error) {
@@ -122,14 +124,14 @@ func (r *Resolver) LookupService(ctx context.Context, host string) (Services, er
 func (r *Resolver) lookupServices(ctx context.Context, c conf, name string) (Services, error) {
 	packed, err := dnsmessage.NewName(name)
 	if err != nil {
-		return Services{}, &Error{Kind: BadName, Name: name, Type: "SRV", Err: err}
+		return Services{}, &Error{Kind: BadName, Name: name, Type: typeSRV, Err: err}
 	}
 	rep, server, err := r.askAll(ctx, c, dnsmessage.Question{Name: packed, Type: dnsmessage.TypeSRV, Class: dnsmessage.ClassINET})
 	if err != nil {
 		return Services{}, err
 	}
 	denied := func(why string) *Error {
-		return &Error{Kind: NoData, Name: name, Type: "SRV", Server: server, Detail: why}
+		return &Error{Kind: NoData, Name: name, Type: typeSRV, Server: server, Detail: why}
 	}
 	if len(rep.services) == 1 && key(rep.services[0].Target) == "." {
 		return Services{}, denied(`its target is ".", which says that there is no such service`)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +45,7 @@ func check(ctx context.Context, target string, cfg Config) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	cc, err := grpc.NewClient(target,
-		grpc.WithResolvers(New(cfg)),
+		grpc.WithResolvers(Builders(target, cfg)...),
 		grpc.WithLocalDNSResolution(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -72,14 +73,16 @@ func TestRealChannel(t *testing.T) {
 	defer wg.Wait()
 	defer ns.Close()
 	wg.Go(func() { answerLoopback(ns) })
-	target := fmt.Sprintf("dns://%s/svc.test.:%s", ns.LocalAddr(), port)
-	if err := check(t.Context(), target, Config{}); err != nil {
-		t.Error(err)
+	for _, name := range []string{"svc.test.:" + port, "_grpc._tcp." + port + ".test"} {
+		if err := check(t.Context(), fmt.Sprintf("dns://%s/%s", ns.LocalAddr(), name), Config{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
-// answerLoopback answers each question for A with 127.0.0.1, and each other one
-// with nothing, until conn is closed.
+// answerLoopback answers each question for A with 127.0.0.1, each for the SRV
+// records of "_grpc._tcp.PORT.test" with that port, and each other one with
+// nothing, until conn is closed.
 func answerLoopback(conn net.PacketConn) {
 	buf := make([]byte, 1500)
 	for {
@@ -92,7 +95,17 @@ func answerLoopback(conn net.PacketConn) {
 			continue
 		}
 		m.Response, m.Additionals = true, nil
-		if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
+		switch q := m.Questions[0]; q.Type {
+		case dnsmessage.TypeSRV:
+			port, err := strconv.ParseUint(strings.Split(q.Name.String(), ".")[2], 10, 16)
+			if err != nil {
+				continue
+			}
+			m.Answers = []dnsmessage.Resource{{
+				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 5},
+				Body:   &dnsmessage.SRVResource{Priority: 1, Weight: 1, Port: uint16(port), Target: dnsmessage.MustNewName("pod.test.")},
+			}}
+		case dnsmessage.TypeA:
 			m.Answers = []dnsmessage.Resource{{
 				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 5},
 				Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},

@@ -91,6 +91,7 @@ const thisHost = "localhost."
 func endpoints(records []dnscache.Record, port string) []resolver.Endpoint {
 	servers := group(records)
 	weight := weights(records, servers)
+	var last resolver.Endpoint
 	out := make([]resolver.Endpoint, 0, len(records))
 	backing := make([]resolver.Address, 0, len(records))
 	for _, r := range records {
@@ -104,8 +105,13 @@ func endpoints(records []dnscache.Record, port string) []resolver.Endpoint {
 			backing = append(backing, address(all.six, port))
 		}
 		e := resolver.Endpoint{Addresses: backing[from:len(backing):len(backing)]}
-		if w := weight(r); w > 0 {
+		switch w := weight(r); w {
+		case 0:
+		case endpoint.Weight(last): // most often: they share the attributes
+			e.Attributes = last.Attributes
+		default:
 			e = endpoint.WithWeight(e, w)
+			last = e
 		}
 		out = append(out, e)
 	}

@@ -46,7 +46,10 @@ func (r Record) String() string {
 
 // Compare orders records by address and port, and is 0 for the same ones.
 func (r Record) Compare(o Record) int {
-	return cmp.Or(r.Addr.Compare(o.Addr), cmp.Compare(r.Port, o.Port))
+	if order := r.Addr.Compare(o.Addr); order != 0 {
+		return order
+	}
+	return cmp.Compare(r.Port, o.Port)
 }
 
 // A held record is in use.
@@ -59,9 +62,12 @@ type held struct {
 // merge brings an answer into the set and reports whether the set changed.
 func (e *Entry) merge(a Answer) bool {
 	fresh := slices.Clone(a.Records)
-	// Of the same record twice the heavier one counts.
 	slices.SortFunc(fresh, func(x, y Record) int {
-		return cmp.Or(x.Compare(y), cmp.Compare(y.Weight, x.Weight), cmp.Compare(x.Host, y.Host))
+		if order := x.Compare(y); order != 0 {
+			return order
+		}
+		// Of the same record twice the heavier one counts.
+		return cmp.Or(cmp.Compare(y.Weight, x.Weight), cmp.Compare(x.Host, y.Host))
 	})
 	fresh = slices.CompactFunc(fresh, func(x, y Record) bool { return x.Compare(y) == 0 })
 
