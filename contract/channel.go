@@ -123,8 +123,86 @@ func applyChannel(c policy.Channel, opts *surefootv1.Service) policy.Channel {
 		setMillis(&c.Connection.KeepaliveTimeout, n.KeepaliveTimeoutMs)
 		setMillis(&c.Connection.TCPUserTimeout, n.TcpUserTimeoutMs)
 		setMillis(&c.Connection.MaxAge, n.MaxAgeMs)
+		assignInt(&c.Connection.MaxConnecting, n.MaxConnecting)
+		setMillis(&c.Connection.Drain, n.DrainMs)
+		assign(&c.Connection.SingleEndpoint, n.SingleEndpoint)
+		applyLiveness(&c.Connection.Liveness, n.GetLiveness())
+	}
+	applyBalance(&c.Balance, opts.GetBalance())
+	if d := opts.GetDiscovery(); d != nil {
+		setMillis(&c.Discovery.MinTTL, d.MinTtlMs)
+		setMillis(&c.Discovery.MaxTTL, d.MaxTtlMs)
+		setMillis(&c.Discovery.MaxStale, d.MaxStaleMs)
 	}
 	return c
+}
+
+func applyLiveness(l *policy.Liveness, opts *surefootv1.Liveness) {
+	if opts == nil {
+		return
+	}
+	assign(&l.Off, opts.Off)
+	assign(&l.DryRun, opts.DryRun)
+	setMillis(&l.Silence, opts.SilenceMs)
+	setMillis(&l.ProbeTimeout, opts.ProbeTimeoutMs)
+	assignInt(&l.MaxPercent, opts.MaxPercent)
+}
+
+func applyBalance(b *policy.Balance, opts *surefootv1.Balance) {
+	if opts == nil {
+		return
+	}
+	switch p := opts.GetPolicy().(type) {
+	case *surefootv1.Balance_RoundRobin:
+		b.Picker = policy.RoundRobin
+	case *surefootv1.Balance_LeastRequest:
+		b.Picker = policy.LeastRequest
+		assignInt(&b.Choices, p.LeastRequest.Choices)
+	case *surefootv1.Balance_PeakEwma:
+		b.Picker = policy.PeakEWMA
+	case *surefootv1.Balance_ConsistentHash:
+		b.Picker = policy.ConsistentHash
+		assign(&b.HashHeader, p.ConsistentHash.Header)
+		assignInt(&b.HashMaxLoadPercent, p.ConsistentHash.MaxLoadPercent)
+	}
+	if s := opts.GetSubset(); s != nil {
+		assignInt(&b.SubsetSize, s.Size)
+	}
+	setMillis(&b.SlowStart, opts.SlowStartMs)
+	assignInt(&b.PanicPercent, opts.PanicPercent)
+	if l := opts.GetLocality(); l != nil {
+		assignInt(&b.OverprovisioningPercent, l.OverprovisioningPercent)
+	}
+	if e := opts.GetEjection(); e != nil {
+		applyEjection(&b.Ejection, e)
+	}
+}
+
+func applyEjection(to *policy.Ejection, e *surefootv1.Ejection) {
+	assign(&to.Off, e.Off)
+	assign(&to.DryRun, e.DryRun)
+	assignInt(&to.ConsecutiveFailures, e.ConsecutiveFailures)
+	assignInt(&to.MinRequests, e.MinRequests)
+	assignInt(&to.FailurePercent, e.FailurePercent)
+	assignInt(&to.FailureDistance, e.FailureDistancePercent)
+	assignInt(&to.LatencyPercent, e.LatencyPercent)
+	setMillis(&to.LatencyFloor, e.LatencyFloorMs)
+	setMillis(&to.Base, e.BaseMs)
+	setMillis(&to.Max, e.MaxMs)
+	assignInt(&to.MaxPercent, e.MaxPercent)
+}
+
+// assign sets what is present.
+func assign[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func assignInt(to *int, from *int32) {
+	if from != nil {
+		*to = int(*from)
+	}
 }
 
 // maxMillis bounds times: a year is a mistake in the unit, not a time-out.

@@ -37,12 +37,7 @@ func TestTheContractOfTheExample(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", method, *m, want)
 		}
 	}
-	want := policy.Channel{
-		Budget: policy.Budget{RatioPercent: 20, MinPerSecond: 1, Window: 10 * time.Second},
-		Connection: policy.Connection{
-			ConnectTimeout: time.Second, KeepaliveTime: 5 * time.Minute, KeepaliveTimeout: 2 * time.Second,
-		},
-	}
+	_, _, want := policy.House()
 	if table.Channel != want {
 		t.Errorf("channel: %+v, want %+v", table.Channel, want)
 	}

@@ -11,13 +11,8 @@ type Channel struct {
 	Balance    Balance
 	Budget     Budget
 	Connection Connection
+	Discovery  Discovery
 }
-
-// A Balance names how attempts are spread over the endpoints.
-type Balance uint8
-
-// RoundRobin gives each endpoint its turn. It is the zero value.
-const RoundRobin Balance = 0
 
 // A Budget bounds how much load the extra attempts of a channel add: within
 // Window, extra attempts <= RatioPercent/100 * calls + MinPerSecond * Window.
@@ -43,6 +38,14 @@ type Connection struct {
 	TCPUserTimeout time.Duration
 	// MaxAge is when a server closes a connection gracefully. Zero is never.
 	MaxAge time.Duration
+	// MaxConnecting is how many connects may run at the same time.
+	MaxConnecting int
+	// Drain is how long calls may go on at an endpoint that is no longer listed.
+	// Zero is as long as they take.
+	Drain time.Duration
+	// SingleEndpoint says that the one endpoint stands for many.
+	SingleEndpoint bool
+	Liveness       Liveness
 }
 
 // MinKeepaliveTime is the smallest keepalive time that grpc-go observes.
@@ -63,9 +66,7 @@ func (c Channel) Validate() error {
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 	}
-	if c.Balance != RoundRobin {
-		bad("balance", "is not implemented: use round_robin")
-	}
+	errs = append(errs, c.Balance.validate(), c.Discovery.validate(), c.Connection.Liveness.Validate())
 	b := c.Budget
 	if b.RatioPercent < 0 || b.RatioPercent > 100 {
 		bad("retry_budget.ratio_percent", "is %d: set 0 to 100 extra attempts per 100 calls", b.RatioPercent)
@@ -92,6 +93,12 @@ func (c Channel) Validate() error {
 	}
 	if n.MaxAge < 0 {
 		bad("connection.max_age_ms", "is %d; a time cannot be negative: set 0 for never", n.MaxAge.Milliseconds())
+	}
+	if n.MaxConnecting < 1 {
+		bad("connection.max_connecting", "is %d: set how many connects may run at the same time, at least 1", n.MaxConnecting)
+	}
+	if n.Drain < 0 {
+		bad("connection.drain_ms", "is %d; a time cannot be negative: set 0 for as long as calls take", n.Drain.Milliseconds())
 	}
 	return errors.Join(errs...)
 }

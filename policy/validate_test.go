@@ -98,7 +98,6 @@ func TestValidateAChannel(t *testing.T) {
 		change func(*policy.Channel)
 		want   []string
 	}{
-		{"another balance", func(c *policy.Channel) { c.Balance = 1 }, []string{"balance"}},
 		{"no ratio", func(c *policy.Channel) { c.Budget.RatioPercent = 0 }, nil},
 		{"a ratio of 100", func(c *policy.Channel) { c.Budget.RatioPercent = 100 }, nil},
 		{"a ratio of 101", func(c *policy.Channel) { c.Budget.RatioPercent = 101 }, []string{"retry_budget.ratio_percent"}},
@@ -121,12 +120,12 @@ func TestValidateAChannel(t *testing.T) {
 		{"a negative age", func(c *policy.Channel) { c.Connection.MaxAge = -1 }, []string{"connection.max_age_ms"}},
 		{"everything", func(c *policy.Channel) {
 			*c = policy.Channel{
-				Balance:    9,
+				Balance:    policy.Balance{SubsetSize: -1},
 				Budget:     policy.Budget{RatioPercent: -1, MinPerSecond: -1, Window: -1},
-				Connection: policy.Connection{ConnectTimeout: -1, KeepaliveTime: -1, KeepaliveTimeout: -1, TCPUserTimeout: -1, MaxAge: -1},
+				Connection: policy.Connection{MaxConnecting: 1, ConnectTimeout: -1, KeepaliveTime: -1, KeepaliveTimeout: -1, TCPUserTimeout: -1, MaxAge: -1},
 			}
 		}, []string{
-			"balance", "connection.connect_timeout_ms", "connection.keepalive_time_ms", "connection.keepalive_timeout_ms",
+			"balance.subset.size", "connection.connect_timeout_ms", "connection.keepalive_time_ms", "connection.keepalive_timeout_ms",
 			"connection.max_age_ms", "connection.tcp_user_timeout_ms",
 			"retry_budget.min_per_second", "retry_budget.ratio_percent", "retry_budget.window_ms",
 		}},

@@ -191,7 +191,9 @@ type Service struct {
 	// How much extra load repeats may add.
 	RetryBudget *RetryBudget `protobuf:"bytes,3,opt,name=retry_budget,json=retryBudget,proto3,oneof" json:"retry_budget,omitempty"`
 	// The connections to the endpoints.
-	Connection    *Connection `protobuf:"bytes,4,opt,name=connection,proto3,oneof" json:"connection,omitempty"`
+	Connection *Connection `protobuf:"bytes,4,opt,name=connection,proto3,oneof" json:"connection,omitempty"`
+	// How the endpoints are found.
+	Discovery     *Discovery `protobuf:"bytes,5,opt,name=discovery,proto3,oneof" json:"discovery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +252,13 @@ func (x *Service) GetRetryBudget() *RetryBudget {
 func (x *Service) GetConnection() *Connection {
 	if x != nil {
 		return x.Connection
+	}
+	return nil
+}
+
+func (x *Service) GetDiscovery() *Discovery {
+	if x != nil {
+		return x.Discovery
 	}
 	return nil
 }
@@ -512,7 +521,23 @@ type Balance struct {
 	// Types that are valid to be assigned to Policy:
 	//
 	//	*Balance_RoundRobin
-	Policy        isBalance_Policy `protobuf_oneof:"policy"`
+	//	*Balance_LeastRequest
+	//	*Balance_PeakEwma
+	//	*Balance_ConsistentHash
+	Policy isBalance_Policy `protobuf_oneof:"policy"`
+	// How many of the endpoints a client uses: each client a part of a large
+	// fleet, so that connections stay bounded.
+	Subset *Subset `protobuf:"bytes,5,opt,name=subset,proto3,oneof" json:"subset,omitempty"`
+	// How long an endpoint that is new, or was gone, takes to its full share. 0
+	// is off.
+	SlowStartMs *int64 `protobuf:"varint,6,opt,name=slow_start_ms,json=slowStartMs,proto3,oneof" json:"slow_start_ms,omitempty"`
+	// If fewer than this part of the endpoints are usable, ejected ones are used
+	// as well: spread over all rather than crush the rest.
+	PanicPercent *int32 `protobuf:"varint,7,opt,name=panic_percent,json=panicPercent,proto3,oneof" json:"panic_percent,omitempty"`
+	// When endpoints in the client's own zone are preferred.
+	Locality *Locality `protobuf:"bytes,8,opt,name=locality,proto3,oneof" json:"locality,omitempty"`
+	// When an endpoint that fails or is slow is taken out, and for how long.
+	Ejection      *Ejection `protobuf:"bytes,9,opt,name=ejection,proto3,oneof" json:"ejection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -563,16 +588,99 @@ func (x *Balance) GetRoundRobin() *RoundRobin {
 	return nil
 }
 
+func (x *Balance) GetLeastRequest() *LeastRequest {
+	if x != nil {
+		if x, ok := x.Policy.(*Balance_LeastRequest); ok {
+			return x.LeastRequest
+		}
+	}
+	return nil
+}
+
+func (x *Balance) GetPeakEwma() *PeakEwma {
+	if x != nil {
+		if x, ok := x.Policy.(*Balance_PeakEwma); ok {
+			return x.PeakEwma
+		}
+	}
+	return nil
+}
+
+func (x *Balance) GetConsistentHash() *ConsistentHash {
+	if x != nil {
+		if x, ok := x.Policy.(*Balance_ConsistentHash); ok {
+			return x.ConsistentHash
+		}
+	}
+	return nil
+}
+
+func (x *Balance) GetSubset() *Subset {
+	if x != nil {
+		return x.Subset
+	}
+	return nil
+}
+
+func (x *Balance) GetSlowStartMs() int64 {
+	if x != nil && x.SlowStartMs != nil {
+		return *x.SlowStartMs
+	}
+	return 0
+}
+
+func (x *Balance) GetPanicPercent() int32 {
+	if x != nil && x.PanicPercent != nil {
+		return *x.PanicPercent
+	}
+	return 0
+}
+
+func (x *Balance) GetLocality() *Locality {
+	if x != nil {
+		return x.Locality
+	}
+	return nil
+}
+
+func (x *Balance) GetEjection() *Ejection {
+	if x != nil {
+		return x.Ejection
+	}
+	return nil
+}
+
 type isBalance_Policy interface {
 	isBalance_Policy()
 }
 
 type Balance_RoundRobin struct {
-	// Each endpoint in turn.
+	// Each endpoint in turn, by the weights that the resolver gives.
 	RoundRobin *RoundRobin `protobuf:"bytes,1,opt,name=round_robin,json=roundRobin,proto3,oneof"`
 }
 
+type Balance_LeastRequest struct {
+	// The endpoint with the fewest attempts in flight, of a few random ones.
+	LeastRequest *LeastRequest `protobuf:"bytes,2,opt,name=least_request,json=leastRequest,proto3,oneof"`
+}
+
+type Balance_PeakEwma struct {
+	// The endpoint with the shortest expected wait, of two random ones.
+	PeakEwma *PeakEwma `protobuf:"bytes,3,opt,name=peak_ewma,json=peakEwma,proto3,oneof"`
+}
+
+type Balance_ConsistentHash struct {
+	// The same endpoint for the same key.
+	ConsistentHash *ConsistentHash `protobuf:"bytes,4,opt,name=consistent_hash,json=consistentHash,proto3,oneof"`
+}
+
 func (*Balance_RoundRobin) isBalance_Policy() {}
+
+func (*Balance_LeastRequest) isBalance_Policy() {}
+
+func (*Balance_PeakEwma) isBalance_Policy() {}
+
+func (*Balance_ConsistentHash) isBalance_Policy() {}
 
 type RoundRobin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -610,6 +718,375 @@ func (*RoundRobin) Descriptor() ([]byte, []int) {
 	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{6}
 }
 
+type LeastRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many are compared, 2 to 10.
+	Choices       *int32 `protobuf:"varint,1,opt,name=choices,proto3,oneof" json:"choices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeastRequest) Reset() {
+	*x = LeastRequest{}
+	mi := &file_surefoot_v1_options_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeastRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeastRequest) ProtoMessage() {}
+
+func (x *LeastRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_surefoot_v1_options_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeastRequest.ProtoReflect.Descriptor instead.
+func (*LeastRequest) Descriptor() ([]byte, []int) {
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LeastRequest) GetChoices() int32 {
+	if x != nil && x.Choices != nil {
+		return *x.Choices
+	}
+	return 0
+}
+
+type PeakEwma struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeakEwma) Reset() {
+	*x = PeakEwma{}
+	mi := &file_surefoot_v1_options_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeakEwma) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeakEwma) ProtoMessage() {}
+
+func (x *PeakEwma) ProtoReflect() protoreflect.Message {
+	mi := &file_surefoot_v1_options_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeakEwma.ProtoReflect.Descriptor instead.
+func (*PeakEwma) Descriptor() ([]byte, []int) {
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{8}
+}
+
+// ConsistentHash needs a key for each call: the value of a header, or what the
+// caller gives with call.HashKey. A call without a key goes to any endpoint.
+type ConsistentHash struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the header, in lower case.
+	Header *string `protobuf:"bytes,1,opt,name=header,proto3,oneof" json:"header,omitempty"`
+	// The most attempts in flight that an endpoint gets, relative to the mean,
+	// before its keys go to the next one: 125 is a quarter above. 0 is no bound.
+	MaxLoadPercent *int32 `protobuf:"varint,2,opt,name=max_load_percent,json=maxLoadPercent,proto3,oneof" json:"max_load_percent,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ConsistentHash) Reset() {
+	*x = ConsistentHash{}
+	mi := &file_surefoot_v1_options_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsistentHash) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsistentHash) ProtoMessage() {}
+
+func (x *ConsistentHash) ProtoReflect() protoreflect.Message {
+	mi := &file_surefoot_v1_options_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsistentHash.ProtoReflect.Descriptor instead.
+func (*ConsistentHash) Descriptor() ([]byte, []int) {
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ConsistentHash) GetHeader() string {
+	if x != nil && x.Header != nil {
+		return *x.Header
+	}
+	return ""
+}
+
+func (x *ConsistentHash) GetMaxLoadPercent() int32 {
+	if x != nil && x.MaxLoadPercent != nil {
+		return *x.MaxLoadPercent
+	}
+	return 0
+}
+
+type Subset struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The most endpoints that a client uses. 0 is no bound.
+	Size          *int32 `protobuf:"varint,1,opt,name=size,proto3,oneof" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Subset) Reset() {
+	*x = Subset{}
+	mi := &file_surefoot_v1_options_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Subset) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Subset) ProtoMessage() {}
+
+func (x *Subset) ProtoReflect() protoreflect.Message {
+	mi := &file_surefoot_v1_options_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Subset.ProtoReflect.Descriptor instead.
+func (*Subset) Descriptor() ([]byte, []int) {
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Subset) GetSize() int32 {
+	if x != nil && x.Size != nil {
+		return *x.Size
+	}
+	return 0
+}
+
+// Locality applies if the resolver says the zones of the endpoints and the
+// client its own.
+type Locality struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The own zone gets all calls until fewer than 100 / overprovisioning_percent
+	// of its endpoints are usable, then its part of that. 0 is off.
+	OverprovisioningPercent *int32 `protobuf:"varint,1,opt,name=overprovisioning_percent,json=overprovisioningPercent,proto3,oneof" json:"overprovisioning_percent,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *Locality) Reset() {
+	*x = Locality{}
+	mi := &file_surefoot_v1_options_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Locality) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Locality) ProtoMessage() {}
+
+func (x *Locality) ProtoReflect() protoreflect.Message {
+	mi := &file_surefoot_v1_options_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Locality.ProtoReflect.Descriptor instead.
+func (*Locality) Descriptor() ([]byte, []int) {
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Locality) GetOverprovisioningPercent() int32 {
+	if x != nil && x.OverprovisioningPercent != nil {
+		return *x.OverprovisioningPercent
+	}
+	return 0
+}
+
+// Ejection takes an endpoint out of balancing for a while. What the application
+// is answered (NOT_FOUND and its like) never counts against an endpoint.
+type Ejection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// No ejections at all.
+	Off *bool `protobuf:"varint,1,opt,name=off,proto3,oneof" json:"off,omitempty"`
+	// Decides and reports, and ejects nobody.
+	DryRun *bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3,oneof" json:"dry_run,omitempty"`
+	// This many failures in a row eject. 0 is never.
+	ConsecutiveFailures *int32 `protobuf:"varint,3,opt,name=consecutive_failures,json=consecutiveFailures,proto3,oneof" json:"consecutive_failures,omitempty"`
+	// Attempts that an endpoint must have had recently before its rate of
+	// failures or its latency is compared with the others'.
+	MinRequests *int32 `protobuf:"varint,4,opt,name=min_requests,json=minRequests,proto3,oneof" json:"min_requests,omitempty"`
+	// This part of the attempts failing ejects, if it is also
+	// failure_distance_percent points above the median of the others. 0 is never.
+	FailurePercent         *int32 `protobuf:"varint,5,opt,name=failure_percent,json=failurePercent,proto3,oneof" json:"failure_percent,omitempty"`
+	FailureDistancePercent *int32 `protobuf:"varint,6,opt,name=failure_distance_percent,json=failureDistancePercent,proto3,oneof" json:"failure_distance_percent,omitempty"`
+	// A latency of this part of the median of the others' ejects: 300 is three
+	// times as slow. It must also be latency_floor_ms above it. 0 is never.
+	LatencyPercent *int32 `protobuf:"varint,7,opt,name=latency_percent,json=latencyPercent,proto3,oneof" json:"latency_percent,omitempty"`
+	LatencyFloorMs *int64 `protobuf:"varint,8,opt,name=latency_floor_ms,json=latencyFloorMs,proto3,oneof" json:"latency_floor_ms,omitempty"`
+	// How long the first ejection lasts; each further one twice as long, up to
+	// max_ms.
+	BaseMs *int64 `protobuf:"varint,9,opt,name=base_ms,json=baseMs,proto3,oneof" json:"base_ms,omitempty"`
+	MaxMs  *int64 `protobuf:"varint,10,opt,name=max_ms,json=maxMs,proto3,oneof" json:"max_ms,omitempty"`
+	// The most endpoints that may be out at once.
+	MaxPercent    *int32 `protobuf:"varint,11,opt,name=max_percent,json=maxPercent,proto3,oneof" json:"max_percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ejection) Reset() {
+	*x = Ejection{}
+	mi := &file_surefoot_v1_options_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ejection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ejection) ProtoMessage() {}
+
+func (x *Ejection) ProtoReflect() protoreflect.Message {
+	mi := &file_surefoot_v1_options_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ejection.ProtoReflect.Descriptor instead.
+func (*Ejection) Descriptor() ([]byte, []int) {
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Ejection) GetOff() bool {
+	if x != nil && x.Off != nil {
+		return *x.Off
+	}
+	return false
+}
+
+func (x *Ejection) GetDryRun() bool {
+	if x != nil && x.DryRun != nil {
+		return *x.DryRun
+	}
+	return false
+}
+
+func (x *Ejection) GetConsecutiveFailures() int32 {
+	if x != nil && x.ConsecutiveFailures != nil {
+		return *x.ConsecutiveFailures
+	}
+	return 0
+}
+
+func (x *Ejection) GetMinRequests() int32 {
+	if x != nil && x.MinRequests != nil {
+		return *x.MinRequests
+	}
+	return 0
+}
+
+func (x *Ejection) GetFailurePercent() int32 {
+	if x != nil && x.FailurePercent != nil {
+		return *x.FailurePercent
+	}
+	return 0
+}
+
+func (x *Ejection) GetFailureDistancePercent() int32 {
+	if x != nil && x.FailureDistancePercent != nil {
+		return *x.FailureDistancePercent
+	}
+	return 0
+}
+
+func (x *Ejection) GetLatencyPercent() int32 {
+	if x != nil && x.LatencyPercent != nil {
+		return *x.LatencyPercent
+	}
+	return 0
+}
+
+func (x *Ejection) GetLatencyFloorMs() int64 {
+	if x != nil && x.LatencyFloorMs != nil {
+		return *x.LatencyFloorMs
+	}
+	return 0
+}
+
+func (x *Ejection) GetBaseMs() int64 {
+	if x != nil && x.BaseMs != nil {
+		return *x.BaseMs
+	}
+	return 0
+}
+
+func (x *Ejection) GetMaxMs() int64 {
+	if x != nil && x.MaxMs != nil {
+		return *x.MaxMs
+	}
+	return 0
+}
+
+func (x *Ejection) GetMaxPercent() int32 {
+	if x != nil && x.MaxPercent != nil {
+		return *x.MaxPercent
+	}
+	return 0
+}
+
 // Connection is how the connections to endpoints are made, watched and ended.
 type Connection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -625,14 +1102,24 @@ type Connection struct {
 	// keepalive_timeout_ms. Only on Linux.
 	TcpUserTimeoutMs *int64 `protobuf:"varint,4,opt,name=tcp_user_timeout_ms,json=tcpUserTimeoutMs,proto3,oneof" json:"tcp_user_timeout_ms,omitempty"`
 	// Servers close a connection gracefully at about this age. 0 is never.
-	MaxAgeMs      *int64 `protobuf:"varint,5,opt,name=max_age_ms,json=maxAgeMs,proto3,oneof" json:"max_age_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MaxAgeMs *int64 `protobuf:"varint,5,opt,name=max_age_ms,json=maxAgeMs,proto3,oneof" json:"max_age_ms,omitempty"`
+	// How a silent connection is found to be dead.
+	Liveness *Liveness `protobuf:"bytes,6,opt,name=liveness,proto3,oneof" json:"liveness,omitempty"`
+	// How many connects may run at the same time.
+	MaxConnecting *int32 `protobuf:"varint,7,opt,name=max_connecting,json=maxConnecting,proto3,oneof" json:"max_connecting,omitempty"`
+	// How long calls may go on at an endpoint that is no longer listed, before
+	// its connection is closed. 0 is as long as they take.
+	DrainMs *int64 `protobuf:"varint,8,opt,name=drain_ms,json=drainMs,proto3,oneof" json:"drain_ms,omitempty"`
+	// The one endpoint stands for many (a virtual IP, a proxy): it is never
+	// ejected or condemned. Not set: found out by there being one endpoint.
+	SingleEndpoint *bool `protobuf:"varint,9,opt,name=single_endpoint,json=singleEndpoint,proto3,oneof" json:"single_endpoint,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_surefoot_v1_options_proto_msgTypes[7]
+	mi := &file_surefoot_v1_options_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +1131,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_surefoot_v1_options_proto_msgTypes[7]
+	mi := &file_surefoot_v1_options_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +1144,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{7}
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Connection) GetConnectTimeoutMs() int64 {
@@ -695,6 +1182,181 @@ func (x *Connection) GetMaxAgeMs() int64 {
 	return 0
 }
 
+func (x *Connection) GetLiveness() *Liveness {
+	if x != nil {
+		return x.Liveness
+	}
+	return nil
+}
+
+func (x *Connection) GetMaxConnecting() int32 {
+	if x != nil && x.MaxConnecting != nil {
+		return *x.MaxConnecting
+	}
+	return 0
+}
+
+func (x *Connection) GetDrainMs() int64 {
+	if x != nil && x.DrainMs != nil {
+		return *x.DrainMs
+	}
+	return 0
+}
+
+func (x *Connection) GetSingleEndpoint() bool {
+	if x != nil && x.SingleEndpoint != nil {
+		return *x.SingleEndpoint
+	}
+	return false
+}
+
+// Liveness probes a connection on which an attempt waits and nothing is read,
+// and closes it if the probe is sent and nothing comes back.
+type Liveness struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Nobody is suspected.
+	Off *bool `protobuf:"varint,1,opt,name=off,proto3,oneof" json:"off,omitempty"`
+	// Decides and reports, and closes nothing.
+	DryRun *bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3,oneof" json:"dry_run,omitempty"`
+	// The silence after which a connection is suspected and gets no new attempts.
+	SilenceMs *int64 `protobuf:"varint,3,opt,name=silence_ms,json=silenceMs,proto3,oneof" json:"silence_ms,omitempty"`
+	// How long the probe may stay unanswered.
+	ProbeTimeoutMs *int64 `protobuf:"varint,4,opt,name=probe_timeout_ms,json=probeTimeoutMs,proto3,oneof" json:"probe_timeout_ms,omitempty"`
+	// The most connections that may be suspected or closed at once.
+	MaxPercent    *int32 `protobuf:"varint,5,opt,name=max_percent,json=maxPercent,proto3,oneof" json:"max_percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Liveness) Reset() {
+	*x = Liveness{}
+	mi := &file_surefoot_v1_options_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Liveness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Liveness) ProtoMessage() {}
+
+func (x *Liveness) ProtoReflect() protoreflect.Message {
+	mi := &file_surefoot_v1_options_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Liveness.ProtoReflect.Descriptor instead.
+func (*Liveness) Descriptor() ([]byte, []int) {
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Liveness) GetOff() bool {
+	if x != nil && x.Off != nil {
+		return *x.Off
+	}
+	return false
+}
+
+func (x *Liveness) GetDryRun() bool {
+	if x != nil && x.DryRun != nil {
+		return *x.DryRun
+	}
+	return false
+}
+
+func (x *Liveness) GetSilenceMs() int64 {
+	if x != nil && x.SilenceMs != nil {
+		return *x.SilenceMs
+	}
+	return 0
+}
+
+func (x *Liveness) GetProbeTimeoutMs() int64 {
+	if x != nil && x.ProbeTimeoutMs != nil {
+		return *x.ProbeTimeoutMs
+	}
+	return 0
+}
+
+func (x *Liveness) GetMaxPercent() int32 {
+	if x != nil && x.MaxPercent != nil {
+		return *x.MaxPercent
+	}
+	return 0
+}
+
+// Discovery is how names become endpoints.
+type Discovery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Answers of the name server are kept for their TTL, at least and at most
+	// this long.
+	MinTtlMs *int64 `protobuf:"varint,1,opt,name=min_ttl_ms,json=minTtlMs,proto3,oneof" json:"min_ttl_ms,omitempty"`
+	MaxTtlMs *int64 `protobuf:"varint,2,opt,name=max_ttl_ms,json=maxTtlMs,proto3,oneof" json:"max_ttl_ms,omitempty"`
+	// How long the last good answer is used while none follows. 0 is for ever.
+	MaxStaleMs    *int64 `protobuf:"varint,3,opt,name=max_stale_ms,json=maxStaleMs,proto3,oneof" json:"max_stale_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Discovery) Reset() {
+	*x = Discovery{}
+	mi := &file_surefoot_v1_options_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Discovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Discovery) ProtoMessage() {}
+
+func (x *Discovery) ProtoReflect() protoreflect.Message {
+	mi := &file_surefoot_v1_options_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Discovery.ProtoReflect.Descriptor instead.
+func (*Discovery) Descriptor() ([]byte, []int) {
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Discovery) GetMinTtlMs() int64 {
+	if x != nil && x.MinTtlMs != nil {
+		return *x.MinTtlMs
+	}
+	return 0
+}
+
+func (x *Discovery) GetMaxTtlMs() int64 {
+	if x != nil && x.MaxTtlMs != nil {
+		return *x.MaxTtlMs
+	}
+	return 0
+}
+
+func (x *Discovery) GetMaxStaleMs() int64 {
+	if x != nil && x.MaxStaleMs != nil {
+		return *x.MaxStaleMs
+	}
+	return 0
+}
+
 // Contract is the contract of a service whose .proto is not ours to change.
 // It replaces whatever that .proto says of the same fields.
 type Contract struct {
@@ -710,7 +1372,7 @@ type Contract struct {
 
 func (x *Contract) Reset() {
 	*x = Contract{}
-	mi := &file_surefoot_v1_options_proto_msgTypes[8]
+	mi := &file_surefoot_v1_options_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +1384,7 @@ func (x *Contract) String() string {
 func (*Contract) ProtoMessage() {}
 
 func (x *Contract) ProtoReflect() protoreflect.Message {
-	mi := &file_surefoot_v1_options_proto_msgTypes[8]
+	mi := &file_surefoot_v1_options_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +1397,7 @@ func (x *Contract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contract.ProtoReflect.Descriptor instead.
 func (*Contract) Descriptor() ([]byte, []int) {
-	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{8}
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Contract) GetServiceName() string {
@@ -771,7 +1433,7 @@ type MethodContract struct {
 
 func (x *MethodContract) Reset() {
 	*x = MethodContract{}
-	mi := &file_surefoot_v1_options_proto_msgTypes[9]
+	mi := &file_surefoot_v1_options_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +1445,7 @@ func (x *MethodContract) String() string {
 func (*MethodContract) ProtoMessage() {}
 
 func (x *MethodContract) ProtoReflect() protoreflect.Message {
-	mi := &file_surefoot_v1_options_proto_msgTypes[9]
+	mi := &file_surefoot_v1_options_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +1458,7 @@ func (x *MethodContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MethodContract.ProtoReflect.Descriptor instead.
 func (*MethodContract) Descriptor() ([]byte, []int) {
-	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{9}
+	return file_surefoot_v1_options_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MethodContract) GetMethod() *Method {
@@ -848,19 +1510,22 @@ var File_surefoot_v1_options_proto protoreflect.FileDescriptor
 
 const file_surefoot_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x19surefoot/v1/options.proto\x12\vsurefoot.v1\x1a google/protobuf/descriptor.proto\"\xad\x02\n" +
+	"\x19surefoot/v1/options.proto\x12\vsurefoot.v1\x1a google/protobuf/descriptor.proto\"\xf6\x02\n" +
 	"\aService\x124\n" +
 	"\bdefaults\x18\x01 \x01(\v2\x13.surefoot.v1.MethodH\x00R\bdefaults\x88\x01\x01\x123\n" +
 	"\abalance\x18\x02 \x01(\v2\x14.surefoot.v1.BalanceH\x01R\abalance\x88\x01\x01\x12@\n" +
 	"\fretry_budget\x18\x03 \x01(\v2\x18.surefoot.v1.RetryBudgetH\x02R\vretryBudget\x88\x01\x01\x12<\n" +
 	"\n" +
 	"connection\x18\x04 \x01(\v2\x17.surefoot.v1.ConnectionH\x03R\n" +
-	"connection\x88\x01\x01B\v\n" +
+	"connection\x88\x01\x01\x129\n" +
+	"\tdiscovery\x18\x05 \x01(\v2\x16.surefoot.v1.DiscoveryH\x04R\tdiscovery\x88\x01\x01B\v\n" +
 	"\t_defaultsB\n" +
 	"\n" +
 	"\b_balanceB\x0f\n" +
 	"\r_retry_budgetB\r\n" +
-	"\v_connection\"\xc1\x01\n" +
+	"\v_connectionB\f\n" +
+	"\n" +
+	"_discovery\"\xc1\x01\n" +
 	"\x06Method\x12$\n" +
 	"\vdeadline_ms\x18\x01 \x01(\x03H\x00R\n" +
 	"deadlineMs\x88\x01\x01\x121\n" +
@@ -889,13 +1554,71 @@ const file_surefoot_v1_options_proto_rawDesc = "" +
 	"\x0e_ratio_percentB\x11\n" +
 	"\x0f_min_per_secondB\f\n" +
 	"\n" +
-	"_window_ms\"O\n" +
+	"_window_ms\"\xcd\x04\n" +
 	"\aBalance\x12:\n" +
 	"\vround_robin\x18\x01 \x01(\v2\x17.surefoot.v1.RoundRobinH\x00R\n" +
-	"roundRobinB\b\n" +
-	"\x06policy\"\f\n" +
+	"roundRobin\x12@\n" +
+	"\rleast_request\x18\x02 \x01(\v2\x19.surefoot.v1.LeastRequestH\x00R\fleastRequest\x124\n" +
+	"\tpeak_ewma\x18\x03 \x01(\v2\x15.surefoot.v1.PeakEwmaH\x00R\bpeakEwma\x12F\n" +
+	"\x0fconsistent_hash\x18\x04 \x01(\v2\x1b.surefoot.v1.ConsistentHashH\x00R\x0econsistentHash\x120\n" +
+	"\x06subset\x18\x05 \x01(\v2\x13.surefoot.v1.SubsetH\x01R\x06subset\x88\x01\x01\x12'\n" +
+	"\rslow_start_ms\x18\x06 \x01(\x03H\x02R\vslowStartMs\x88\x01\x01\x12(\n" +
+	"\rpanic_percent\x18\a \x01(\x05H\x03R\fpanicPercent\x88\x01\x01\x126\n" +
+	"\blocality\x18\b \x01(\v2\x15.surefoot.v1.LocalityH\x04R\blocality\x88\x01\x01\x126\n" +
+	"\bejection\x18\t \x01(\v2\x15.surefoot.v1.EjectionH\x05R\bejection\x88\x01\x01B\b\n" +
+	"\x06policyB\t\n" +
+	"\a_subsetB\x10\n" +
+	"\x0e_slow_start_msB\x10\n" +
+	"\x0e_panic_percentB\v\n" +
+	"\t_localityB\v\n" +
+	"\t_ejection\"\f\n" +
 	"\n" +
-	"RoundRobin\"\xeb\x02\n" +
+	"RoundRobin\"9\n" +
+	"\fLeastRequest\x12\x1d\n" +
+	"\achoices\x18\x01 \x01(\x05H\x00R\achoices\x88\x01\x01B\n" +
+	"\n" +
+	"\b_choices\"\n" +
+	"\n" +
+	"\bPeakEwma\"|\n" +
+	"\x0eConsistentHash\x12\x1b\n" +
+	"\x06header\x18\x01 \x01(\tH\x00R\x06header\x88\x01\x01\x12-\n" +
+	"\x10max_load_percent\x18\x02 \x01(\x05H\x01R\x0emaxLoadPercent\x88\x01\x01B\t\n" +
+	"\a_headerB\x13\n" +
+	"\x11_max_load_percent\"*\n" +
+	"\x06Subset\x12\x17\n" +
+	"\x04size\x18\x01 \x01(\x05H\x00R\x04size\x88\x01\x01B\a\n" +
+	"\x05_size\"g\n" +
+	"\bLocality\x12>\n" +
+	"\x18overprovisioning_percent\x18\x01 \x01(\x05H\x00R\x17overprovisioningPercent\x88\x01\x01B\x1b\n" +
+	"\x19_overprovisioning_percent\"\x88\x05\n" +
+	"\bEjection\x12\x15\n" +
+	"\x03off\x18\x01 \x01(\bH\x00R\x03off\x88\x01\x01\x12\x1c\n" +
+	"\adry_run\x18\x02 \x01(\bH\x01R\x06dryRun\x88\x01\x01\x126\n" +
+	"\x14consecutive_failures\x18\x03 \x01(\x05H\x02R\x13consecutiveFailures\x88\x01\x01\x12&\n" +
+	"\fmin_requests\x18\x04 \x01(\x05H\x03R\vminRequests\x88\x01\x01\x12,\n" +
+	"\x0ffailure_percent\x18\x05 \x01(\x05H\x04R\x0efailurePercent\x88\x01\x01\x12=\n" +
+	"\x18failure_distance_percent\x18\x06 \x01(\x05H\x05R\x16failureDistancePercent\x88\x01\x01\x12,\n" +
+	"\x0flatency_percent\x18\a \x01(\x05H\x06R\x0elatencyPercent\x88\x01\x01\x12-\n" +
+	"\x10latency_floor_ms\x18\b \x01(\x03H\aR\x0elatencyFloorMs\x88\x01\x01\x12\x1c\n" +
+	"\abase_ms\x18\t \x01(\x03H\bR\x06baseMs\x88\x01\x01\x12\x1a\n" +
+	"\x06max_ms\x18\n" +
+	" \x01(\x03H\tR\x05maxMs\x88\x01\x01\x12$\n" +
+	"\vmax_percent\x18\v \x01(\x05H\n" +
+	"R\n" +
+	"maxPercent\x88\x01\x01B\x06\n" +
+	"\x04_offB\n" +
+	"\n" +
+	"\b_dry_runB\x17\n" +
+	"\x15_consecutive_failuresB\x0f\n" +
+	"\r_min_requestsB\x12\n" +
+	"\x10_failure_percentB\x1b\n" +
+	"\x19_failure_distance_percentB\x12\n" +
+	"\x10_latency_percentB\x13\n" +
+	"\x11_latency_floor_msB\n" +
+	"\n" +
+	"\b_base_msB\t\n" +
+	"\a_max_msB\x0e\n" +
+	"\f_max_percent\"\xde\x04\n" +
 	"\n" +
 	"Connection\x121\n" +
 	"\x12connect_timeout_ms\x18\x01 \x01(\x03H\x00R\x10connectTimeoutMs\x88\x01\x01\x12/\n" +
@@ -903,12 +1626,44 @@ const file_surefoot_v1_options_proto_rawDesc = "" +
 	"\x14keepalive_timeout_ms\x18\x03 \x01(\x03H\x02R\x12keepaliveTimeoutMs\x88\x01\x01\x122\n" +
 	"\x13tcp_user_timeout_ms\x18\x04 \x01(\x03H\x03R\x10tcpUserTimeoutMs\x88\x01\x01\x12!\n" +
 	"\n" +
-	"max_age_ms\x18\x05 \x01(\x03H\x04R\bmaxAgeMs\x88\x01\x01B\x15\n" +
+	"max_age_ms\x18\x05 \x01(\x03H\x04R\bmaxAgeMs\x88\x01\x01\x126\n" +
+	"\bliveness\x18\x06 \x01(\v2\x15.surefoot.v1.LivenessH\x05R\bliveness\x88\x01\x01\x12*\n" +
+	"\x0emax_connecting\x18\a \x01(\x05H\x06R\rmaxConnecting\x88\x01\x01\x12\x1e\n" +
+	"\bdrain_ms\x18\b \x01(\x03H\aR\adrainMs\x88\x01\x01\x12,\n" +
+	"\x0fsingle_endpoint\x18\t \x01(\bH\bR\x0esingleEndpoint\x88\x01\x01B\x15\n" +
 	"\x13_connect_timeout_msB\x14\n" +
 	"\x12_keepalive_time_msB\x17\n" +
 	"\x15_keepalive_timeout_msB\x16\n" +
 	"\x14_tcp_user_timeout_msB\r\n" +
-	"\v_max_age_ms\"\x85\x02\n" +
+	"\v_max_age_msB\v\n" +
+	"\t_livenessB\x11\n" +
+	"\x0f_max_connectingB\v\n" +
+	"\t_drain_msB\x12\n" +
+	"\x10_single_endpoint\"\x80\x02\n" +
+	"\bLiveness\x12\x15\n" +
+	"\x03off\x18\x01 \x01(\bH\x00R\x03off\x88\x01\x01\x12\x1c\n" +
+	"\adry_run\x18\x02 \x01(\bH\x01R\x06dryRun\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"silence_ms\x18\x03 \x01(\x03H\x02R\tsilenceMs\x88\x01\x01\x12-\n" +
+	"\x10probe_timeout_ms\x18\x04 \x01(\x03H\x03R\x0eprobeTimeoutMs\x88\x01\x01\x12$\n" +
+	"\vmax_percent\x18\x05 \x01(\x05H\x04R\n" +
+	"maxPercent\x88\x01\x01B\x06\n" +
+	"\x04_offB\n" +
+	"\n" +
+	"\b_dry_runB\r\n" +
+	"\v_silence_msB\x13\n" +
+	"\x11_probe_timeout_msB\x0e\n" +
+	"\f_max_percent\"\xa7\x01\n" +
+	"\tDiscovery\x12!\n" +
+	"\n" +
+	"min_ttl_ms\x18\x01 \x01(\x03H\x00R\bminTtlMs\x88\x01\x01\x12!\n" +
+	"\n" +
+	"max_ttl_ms\x18\x02 \x01(\x03H\x01R\bmaxTtlMs\x88\x01\x01\x12%\n" +
+	"\fmax_stale_ms\x18\x03 \x01(\x03H\x02R\n" +
+	"maxStaleMs\x88\x01\x01B\r\n" +
+	"\v_min_ttl_msB\r\n" +
+	"\v_max_ttl_msB\x0f\n" +
+	"\r_max_stale_ms\"\x85\x02\n" +
 	"\bContract\x12!\n" +
 	"\fservice_name\x18\x01 \x01(\tR\vserviceName\x123\n" +
 	"\aservice\x18\x02 \x01(\v2\x14.surefoot.v1.ServiceH\x00R\aservice\x88\x01\x01\x12<\n" +
@@ -963,7 +1718,7 @@ func file_surefoot_v1_options_proto_rawDescGZIP() []byte {
 }
 
 var file_surefoot_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_surefoot_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_surefoot_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_surefoot_v1_options_proto_goTypes = []any{
 	(Code)(0),                           // 0: surefoot.v1.Code
 	(IdempotencyLevel)(0),               // 1: surefoot.v1.IdempotencyLevel
@@ -974,36 +1729,52 @@ var file_surefoot_v1_options_proto_goTypes = []any{
 	(*RetryBudget)(nil),                 // 6: surefoot.v1.RetryBudget
 	(*Balance)(nil),                     // 7: surefoot.v1.Balance
 	(*RoundRobin)(nil),                  // 8: surefoot.v1.RoundRobin
-	(*Connection)(nil),                  // 9: surefoot.v1.Connection
-	(*Contract)(nil),                    // 10: surefoot.v1.Contract
-	(*MethodContract)(nil),              // 11: surefoot.v1.MethodContract
-	nil,                                 // 12: surefoot.v1.Contract.MethodsEntry
-	(*descriptorpb.ServiceOptions)(nil), // 13: google.protobuf.ServiceOptions
-	(*descriptorpb.MethodOptions)(nil),  // 14: google.protobuf.MethodOptions
+	(*LeastRequest)(nil),                // 9: surefoot.v1.LeastRequest
+	(*PeakEwma)(nil),                    // 10: surefoot.v1.PeakEwma
+	(*ConsistentHash)(nil),              // 11: surefoot.v1.ConsistentHash
+	(*Subset)(nil),                      // 12: surefoot.v1.Subset
+	(*Locality)(nil),                    // 13: surefoot.v1.Locality
+	(*Ejection)(nil),                    // 14: surefoot.v1.Ejection
+	(*Connection)(nil),                  // 15: surefoot.v1.Connection
+	(*Liveness)(nil),                    // 16: surefoot.v1.Liveness
+	(*Discovery)(nil),                   // 17: surefoot.v1.Discovery
+	(*Contract)(nil),                    // 18: surefoot.v1.Contract
+	(*MethodContract)(nil),              // 19: surefoot.v1.MethodContract
+	nil,                                 // 20: surefoot.v1.Contract.MethodsEntry
+	(*descriptorpb.ServiceOptions)(nil), // 21: google.protobuf.ServiceOptions
+	(*descriptorpb.MethodOptions)(nil),  // 22: google.protobuf.MethodOptions
 }
 var file_surefoot_v1_options_proto_depIdxs = []int32{
 	3,  // 0: surefoot.v1.Service.defaults:type_name -> surefoot.v1.Method
 	7,  // 1: surefoot.v1.Service.balance:type_name -> surefoot.v1.Balance
 	6,  // 2: surefoot.v1.Service.retry_budget:type_name -> surefoot.v1.RetryBudget
-	9,  // 3: surefoot.v1.Service.connection:type_name -> surefoot.v1.Connection
-	4,  // 4: surefoot.v1.Method.retry:type_name -> surefoot.v1.Retry
-	0,  // 5: surefoot.v1.Retry.codes:type_name -> surefoot.v1.Code
-	5,  // 6: surefoot.v1.Retry.backoff:type_name -> surefoot.v1.Backoff
-	8,  // 7: surefoot.v1.Balance.round_robin:type_name -> surefoot.v1.RoundRobin
-	2,  // 8: surefoot.v1.Contract.service:type_name -> surefoot.v1.Service
-	12, // 9: surefoot.v1.Contract.methods:type_name -> surefoot.v1.Contract.MethodsEntry
-	3,  // 10: surefoot.v1.MethodContract.method:type_name -> surefoot.v1.Method
-	1,  // 11: surefoot.v1.MethodContract.idempotency_level:type_name -> surefoot.v1.IdempotencyLevel
-	11, // 12: surefoot.v1.Contract.MethodsEntry.value:type_name -> surefoot.v1.MethodContract
-	13, // 13: surefoot.v1.service:extendee -> google.protobuf.ServiceOptions
-	14, // 14: surefoot.v1.method:extendee -> google.protobuf.MethodOptions
-	2,  // 15: surefoot.v1.service:type_name -> surefoot.v1.Service
-	3,  // 16: surefoot.v1.method:type_name -> surefoot.v1.Method
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	15, // [15:17] is the sub-list for extension type_name
-	13, // [13:15] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	15, // 3: surefoot.v1.Service.connection:type_name -> surefoot.v1.Connection
+	17, // 4: surefoot.v1.Service.discovery:type_name -> surefoot.v1.Discovery
+	4,  // 5: surefoot.v1.Method.retry:type_name -> surefoot.v1.Retry
+	0,  // 6: surefoot.v1.Retry.codes:type_name -> surefoot.v1.Code
+	5,  // 7: surefoot.v1.Retry.backoff:type_name -> surefoot.v1.Backoff
+	8,  // 8: surefoot.v1.Balance.round_robin:type_name -> surefoot.v1.RoundRobin
+	9,  // 9: surefoot.v1.Balance.least_request:type_name -> surefoot.v1.LeastRequest
+	10, // 10: surefoot.v1.Balance.peak_ewma:type_name -> surefoot.v1.PeakEwma
+	11, // 11: surefoot.v1.Balance.consistent_hash:type_name -> surefoot.v1.ConsistentHash
+	12, // 12: surefoot.v1.Balance.subset:type_name -> surefoot.v1.Subset
+	13, // 13: surefoot.v1.Balance.locality:type_name -> surefoot.v1.Locality
+	14, // 14: surefoot.v1.Balance.ejection:type_name -> surefoot.v1.Ejection
+	16, // 15: surefoot.v1.Connection.liveness:type_name -> surefoot.v1.Liveness
+	2,  // 16: surefoot.v1.Contract.service:type_name -> surefoot.v1.Service
+	20, // 17: surefoot.v1.Contract.methods:type_name -> surefoot.v1.Contract.MethodsEntry
+	3,  // 18: surefoot.v1.MethodContract.method:type_name -> surefoot.v1.Method
+	1,  // 19: surefoot.v1.MethodContract.idempotency_level:type_name -> surefoot.v1.IdempotencyLevel
+	19, // 20: surefoot.v1.Contract.MethodsEntry.value:type_name -> surefoot.v1.MethodContract
+	21, // 21: surefoot.v1.service:extendee -> google.protobuf.ServiceOptions
+	22, // 22: surefoot.v1.method:extendee -> google.protobuf.MethodOptions
+	2,  // 23: surefoot.v1.service:type_name -> surefoot.v1.Service
+	3,  // 24: surefoot.v1.method:type_name -> surefoot.v1.Method
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	23, // [23:25] is the sub-list for extension type_name
+	21, // [21:23] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_surefoot_v1_options_proto_init() }
@@ -1018,17 +1789,27 @@ func file_surefoot_v1_options_proto_init() {
 	file_surefoot_v1_options_proto_msgTypes[4].OneofWrappers = []any{}
 	file_surefoot_v1_options_proto_msgTypes[5].OneofWrappers = []any{
 		(*Balance_RoundRobin)(nil),
+		(*Balance_LeastRequest)(nil),
+		(*Balance_PeakEwma)(nil),
+		(*Balance_ConsistentHash)(nil),
 	}
 	file_surefoot_v1_options_proto_msgTypes[7].OneofWrappers = []any{}
-	file_surefoot_v1_options_proto_msgTypes[8].OneofWrappers = []any{}
 	file_surefoot_v1_options_proto_msgTypes[9].OneofWrappers = []any{}
+	file_surefoot_v1_options_proto_msgTypes[10].OneofWrappers = []any{}
+	file_surefoot_v1_options_proto_msgTypes[11].OneofWrappers = []any{}
+	file_surefoot_v1_options_proto_msgTypes[12].OneofWrappers = []any{}
+	file_surefoot_v1_options_proto_msgTypes[13].OneofWrappers = []any{}
+	file_surefoot_v1_options_proto_msgTypes[14].OneofWrappers = []any{}
+	file_surefoot_v1_options_proto_msgTypes[15].OneofWrappers = []any{}
+	file_surefoot_v1_options_proto_msgTypes[16].OneofWrappers = []any{}
+	file_surefoot_v1_options_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_surefoot_v1_options_proto_rawDesc), len(file_surefoot_v1_options_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   19,
 			NumExtensions: 2,
 			NumServices:   0,
 		},

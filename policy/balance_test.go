@@ -1,0 +1,41 @@
+package policy_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+func TestWhatCannotHoldOfABalanceIsTold(t *testing.T) {
+	_, _, house := policy.House()
+	if err := house.Validate(); err != nil {
+		t.Fatalf("the house defaults: %v", err)
+	}
+	for field, change := range map[string]func(*policy.Channel){
+		"balance.least_request.choices":             func(c *policy.Channel) { c.Balance.Picker, c.Balance.Choices = policy.LeastRequest, 1 },
+		"balance.consistent_hash.max_load_percent":  func(c *policy.Channel) { c.Balance.HashMaxLoadPercent = 100 },
+		"balance.consistent_hash.header":            func(c *policy.Channel) { c.Balance.HashHeader = "X-Shard" },
+		"balance.subset.size":                       func(c *policy.Channel) { c.Balance.SubsetSize = -1 },
+		"balance.slow_start_ms":                     func(c *policy.Channel) { c.Balance.SlowStart = -time.Second },
+		"balance.panic_percent":                     func(c *policy.Channel) { c.Balance.PanicPercent = 101 },
+		"balance.locality.overprovisioning_percent": func(c *policy.Channel) { c.Balance.OverprovisioningPercent = 99 },
+		"balance.ejection.max_percent":              func(c *policy.Channel) { c.Balance.Ejection.MaxPercent = -1 },
+		"connection.liveness.silence_ms":            func(c *policy.Channel) { c.Connection.Liveness.Silence = time.Millisecond },
+		"connection.max_connecting":                 func(c *policy.Channel) { c.Connection.MaxConnecting = 0 },
+		"connection.drain_ms":                       func(c *policy.Channel) { c.Connection.Drain = -1 },
+		"discovery.min_ttl_ms":                      func(c *policy.Channel) { c.Discovery.MinTTL = -1 },
+		"discovery.max_stale_ms":                    func(c *policy.Channel) { c.Discovery.MaxStale = -1 },
+		"discovery.max_ttl_ms": func(c *policy.Channel) {
+			c.Discovery.MinTTL, c.Discovery.MaxTTL = time.Minute, time.Second
+		},
+	} {
+		c := house
+		change(&c)
+		var told *policy.FieldError
+		if err := c.Validate(); !errors.As(err, &told) || told.Field != field {
+			t.Errorf("%s: told %v", field, err)
+		}
+	}
+}
