@@ -53,6 +53,7 @@ var importTable = []row{
 	{"internal/engine/outcome", []string{"policy"}, []string{grpcCodes}, "decision: what one finished attempt means"},
 	{"internal/engine/attempt", engineMayImport, []string{grpcCodes}, "decision: repeat, wait or end; the budget"},
 	{"internal/engine/balance", engineMayImport, []string{grpcCodes}, "decision: which endpoint"},
+	{"internal/engine/subset", nil, nil, "decision: which endpoints of a large fleet to connect to"},
 	{"internal/engine/ejection", engineMayImport, []string{grpcCodes}, "decision: which endpoints are taken out, and how they come back"},
 	{"internal/engine/liveness", engineMayImport, []string{grpcCodes}, "decision: which silent connections are dead"},
 	{"internal/engine/dnscache", engineMayImport, []string{grpcCodes}, "decision: when to ask DNS and what to believe"},
