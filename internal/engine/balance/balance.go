@@ -61,10 +61,10 @@ const (
 // of returns how much r prefers e.
 func (r *Request) of(e *Endpoint) rank {
 	k := lost
-	switch f := e.flags.Load(); {
-	case f == 0:
+	switch e.flags.Load() {
+	case 0:
 		k = fresh
-	case f == flagOut:
+	case flagOut:
 		k = outside
 	}
 	if k != lost && len(r.Avoid) > 0 && slices.Contains(r.Avoid, e) {

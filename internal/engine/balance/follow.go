@@ -10,7 +10,7 @@ const gone = ^uint32(0)
 
 // follow returns the ring of after, given that r is that of before. Where
 // little changed and what stayed is in the same order, it merges instead of
-// sorting, which is several times as fast.
+// sorting.
 func (r *ring) follow(before, after []Entry) ring {
 	moved, added := compare(before, after)
 	if len(added) > len(after)/8 {
@@ -67,33 +67,37 @@ func (r *ring) reindex() {
 	b := 0
 	for i, at := range r.at {
 		for ; b <= int(at>>r.shift); b++ {
-			r.index[b] = uint32(i) //nolint:gosec // an index
+			r.index[b] = uint32(i)
 		}
 	}
 	for ; b < len(r.index); b++ {
-		r.index[b] = uint32(len(r.at)) //nolint:gosec // a length
+		r.index[b] = uint32(len(r.at))
 	}
 }
 
 // compare returns where each entry of before is in after, and which of after
-// are new. It finds what kept its order or its place; the rest counts as gone
-// and new again.
+// are new. It finds what kept its order around single ones that left, came or
+// were replaced; the rest counts as gone and new again.
 func compare(before, after []Entry) (moved, added []uint32) {
 	moved = make([]uint32, len(before))
 	j := 0
 	for i := range before {
 		moved[i] = gone
+		if j+1 < len(after) && before[i].ID != after[j].ID && before[i].ID == after[j+1].ID {
+			added = append(added, uint32(j))
+			j++
+		}
 		switch {
 		case j < len(after) && before[i].ID == after[j].ID:
-			moved[i] = uint32(j) //nolint:gosec // an index
+			moved[i] = uint32(j)
 			j++
 		case i+1 < len(before) && j+1 < len(after) && before[i+1].ID == after[j+1].ID:
-			added = append(added, uint32(j)) //nolint:gosec // an index
+			added = append(added, uint32(j))
 			j++
 		}
 	}
 	for ; j < len(after); j++ {
-		added = append(added, uint32(j)) //nolint:gosec // an index
+		added = append(added, uint32(j))
 	}
 	return moved, added
 }

@@ -33,11 +33,11 @@ type estimate struct{ word atomic.Uint64 }
 // A tick is 2^20 ns, about a millisecond; uint32 ticks turn over in 52 days.
 const tick = 20
 
-func ticks(now int64) uint32 { return uint32(now >> tick) } //nolint:gosec // turns over, as intended
+func ticks(now int64) uint32 { return uint32(now >> tick) }
 
 // since returns the time from the tick then to now, 0 if it is negative.
 func since(now int64, then uint32) time.Duration {
-	passed := int32(ticks(now) - then) //nolint:gosec // the difference of clocks that turn over
+	passed := int32(ticks(now) - then)
 	return time.Duration(max(passed, 0)) << tick
 }
 
@@ -55,7 +55,7 @@ func (e *estimate) record(now int64, latency time.Duration, failed bool) {
 func next(old uint64, now int64, latency time.Duration, failed bool) uint64 {
 	took := float64(max(latency, 1)) / float64(time.Millisecond)
 	slow := max(took, float64(penalty)/float64(time.Millisecond))
-	age := since(now, uint32(old)) //nolint:gosec // the lower half
+	age := since(now, uint32(old))
 	mean := took
 	switch {
 	case old == 0 || age >= forgotten:
@@ -78,7 +78,7 @@ func next(old uint64, now int64, latency time.Duration, failed bool) uint64 {
 // at returns the average in milliseconds, 0 if nothing is known.
 func (e *estimate) at(now int64) float32 {
 	w := e.word.Load()
-	if w == 0 || since(now, uint32(w)) >= forgotten { //nolint:gosec // the lower half
+	if w == 0 || since(now, uint32(w)) >= forgotten {
 		return 0
 	}
 	return math.Float32frombits(uint32(w >> 32))

@@ -31,7 +31,7 @@ const rampSteps = 10
 // the age of next, which is 0 if it is the full one.
 func (r Ramp) Weight(full uint32, age time.Duration) (weight uint32, next time.Duration) {
 	percent, next := r.percent(age)
-	return uint32(min(uint64(max(full, 1))*uint64(percent), math.MaxUint32)), next //nolint:gosec // not above
+	return uint32(min(uint64(max(full, 1))*uint64(percent), math.MaxUint32)), next
 }
 
 func (r Ramp) percent(age time.Duration) (percent int, next time.Duration) {
@@ -44,8 +44,8 @@ func (r Ramp) percent(age time.Duration) (percent int, next time.Duration) {
 	if step <= 0 {
 		return floor, r.Window
 	}
-	passed := min(max(age, 0)/step, rampSteps-1)
-	next = step * (passed + 1)
+	passed := min(int(max(age, 0)/step), rampSteps-1)
+	next = step * time.Duration(passed+1)
 	if passed == rampSteps-1 {
 		next = r.Window
 	}

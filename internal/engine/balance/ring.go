@@ -15,12 +15,12 @@ type ring struct {
 }
 
 // point returns the next point of an endpoint, or position of a key.
-func (s *source) point() uint32 { return uint32(s.next() >> 32) } //nolint:gosec // 32 bits are left
+func (s *source) point() uint32 { return uint32(s.next() >> 32) }
 
 // emptyRing returns a ring with room for the points of so many entries.
 func emptyRing(entries int) ring {
 	n := entries * points
-	width := bits.Len(uint(max(n-1, 1))) - 1 //nolint:gosec // a length
+	width := bits.Len(uint(max(n-1, 1))) - 1
 	return ring{
 		at: make([]uint32, n), owner: make([]uint32, n),
 		index: make([]uint32, 1<<width+1), shift: 32 - width,
@@ -48,7 +48,7 @@ func newRing(entries []Entry) ring {
 			at := from.point()
 			end := &r.index[at>>r.shift]
 			*end--
-			r.at[*end], r.owner[*end] = at, uint32(k) //nolint:gosec // an index
+			r.at[*end], r.owner[*end] = at, uint32(k)
 		}
 	}
 	for b := range len(r.index) - 1 {

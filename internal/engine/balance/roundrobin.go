@@ -61,7 +61,7 @@ func (p *RoundRobin) Pick(r Request) int {
 // next takes a turn.
 func (p *RoundRobin) next() int {
 	if p.stride == nil {
-		return int(p.turn.Add(1) % uint64(len(p.entries))) //nolint:gosec // below len
+		return int(p.turn.Add(1) % uint64(len(p.entries)))
 	}
 	for {
 		if k := p.stride.at(p.turn.Add(1)); k >= 0 {

@@ -3,6 +3,7 @@ package balance
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // A source makes a row of random numbers of one (SplitMix64: Steele, Lea and
@@ -61,13 +62,13 @@ func newSampler(entries []Entry) sampler {
 	lists := make([]uint32, n)
 	small, large := 0, len(lists)
 	for i, e := range entries {
-		s.columns[i] = column{keep: uint64(e.weight()) * n, other: uint32(i)} //nolint:gosec // an index
+		s.columns[i] = column{keep: uint64(e.weight()) * n, other: uint32(i)}
 		if s.columns[i].keep < s.sum {
-			lists[small] = uint32(i) //nolint:gosec // an index
+			lists[small] = uint32(i)
 			small++
 		} else {
 			large--
-			lists[large] = uint32(i) //nolint:gosec // an index
+			lists[large] = uint32(i)
 		}
 	}
 	for small > 0 && large < len(lists) {
@@ -92,7 +93,7 @@ func (s *sampler) draw(from *source) int {
 			k = uint64(c.other)
 		}
 	}
-	return int(k) //nolint:gosec // below len
+	return int(k)
 }
 
 // maxChoices bounds how many endpoints a pick compares.
@@ -109,7 +110,7 @@ func (s *sampler) choose(r *Request, into []int) int {
 	// A few draws in vain are cheaper than a look at every endpoint.
 	for range 4*len(into) + 8 {
 		k := s.draw(&from)
-		if r.of(s.entries[k].Endpoint) == fresh && !contains(into[:n], k) {
+		if r.of(s.entries[k].Endpoint) == fresh && !slices.Contains(into[:n], k) {
 			into[n] = k
 			if n++; n == len(into) {
 				return n
@@ -117,15 +118,6 @@ func (s *sampler) choose(r *Request, into []int) int {
 		}
 	}
 	return s.scan(r, into, n, &from)
-}
-
-func contains(chosen []int, k int) bool {
-	for _, c := range chosen {
-		if c == k {
-			return true
-		}
-	}
-	return false
 }
 
 // scan goes on with choose, which found the first n, where little of the fleet
@@ -141,7 +133,7 @@ func (s *sampler) scan(r *Request, into []int, n int, from *source) int {
 	var scores [maxChoices]float64
 	drawn := n
 	for k, e := range s.entries {
-		if r.of(e.Endpoint) > want || contains(into[:drawn], k) {
+		if r.of(e.Endpoint) > want || slices.Contains(into[:drawn], k) {
 			continue
 		}
 		score := math.Log(float64(from.next()>>11|1)/(1<<53)) / float64(e.weight())

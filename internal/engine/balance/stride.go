@@ -34,7 +34,7 @@ func newStride(entries []Entry) *stride {
 		return nil
 	}
 	n := uint64(len(entries))
-	limit := uint32(min((2*sum+n-1)/n, uint64(most))) //nolint:gosec // not above most
+	limit := uint32(min((2*sum+n-1)/n, uint64(most)))
 	s := &stride{slots: make([]slot, 0, len(entries)+len(entries)/2)}
 	for i, e := range entries {
 		w := e.weight()
@@ -42,7 +42,7 @@ func newStride(entries []Entry) *stride {
 			part := w / parts
 			w -= part
 			s.max = max(s.max, uint64(part))
-			s.slots = append(s.slots, slot{entry: uint32(i), weight: part}) //nolint:gosec // an index
+			s.slots = append(s.slots, slot{entry: uint32(i), weight: part})
 		}
 	}
 	s.spread(len(entries))
@@ -78,7 +78,7 @@ func (s *stride) spread(entries int) {
 	}
 	for i := range s.slots {
 		// A multiple of the golden ratio modulo 1, as a share of max.
-		part := uint64(i) * 0x9e3779b97f4a7c15 >> 32 //nolint:gosec // an index
+		part := uint64(i) * 0x9e3779b97f4a7c15 >> 32
 		s.slots[i].offset = part * s.max >> 32
 	}
 }

@@ -16,7 +16,7 @@ type algorithm struct {
 
 var algorithms = []algorithm{
 	{"rendezvous (gRFC A68)", func(i, _ int, endpoints []ID, size int) []int {
-		return Pick(Hash(uint64(i)), endpoints, size) //nolint:gosec // an index
+		return Pick(Hash(uint64(i)), endpoints, size)
 	}},
 	{"deterministic aperture (Finagle)", func(i, n int, endpoints []ID, size int) []int {
 		order := ordered(endpoints, 0)
@@ -24,16 +24,16 @@ var algorithms = []algorithm{
 	}},
 	{"SRE book, by stable shuffles", func(i, _ int, endpoints []ID, size int) []int {
 		count := len(endpoints) / size
-		order := ordered(endpoints, uint64(i/count)) //nolint:gosec // an index
+		order := ordered(endpoints, uint64(i/count))
 		return window(order, i%count*size, size)
 	}},
 	{"Rocksteadier by rank", func(i, _ int, endpoints []ID, size int) []int {
-		order := ordered(endpoints, uint64(i/lotSize)) //nolint:gosec // an index
+		order := ordered(endpoints, uint64(i/lotSize))
 		at, _ := bits.Mul64(bits.Reverse64(uint64(i%lotSize)), uint64(len(order)))
-		return window(order, int(at), size) //nolint:gosec // an index
+		return window(order, int(at), size)
 	}},
 	{"Rocksteadier by place (this package)", func(i, _ int, endpoints []ID, size int) []int {
-		return Pick(Ordinal(uint64(i)), endpoints, size) //nolint:gosec // an index
+		return Pick(Ordinal(uint64(i)), endpoints, size)
 	}},
 }
 
