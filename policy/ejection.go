@@ -41,8 +41,8 @@ type Ejection struct {
 }
 
 // HouseEjection returns the house default. Five failures in a row are Envoy's
-// and Finagle's; a third of at least ten attempts, and 30 points above the
-// peers, is far from what chance does to a healthy endpoint. Envoy's
+// and Finagle's; a fifth of the attempts, and 20 points above the peers, is
+// worth avoiding, and it ejects once chance cannot have done it. Envoy's
 // interval of 10 s and base of 30 s would keep a restarted endpoint out for
 // long: 4 to 8 s, with at most five trials between, hold the share of a bad
 // one below 1 % from 100 calls a second on, and a healed one is back within
@@ -52,8 +52,8 @@ func HouseEjection() Ejection {
 	return Ejection{
 		ConsecutiveFailures: 5,
 		MinRequests:         10,
-		FailurePercent:      33,
-		FailureDistance:     30,
+		FailurePercent:      20,
+		FailureDistance:     20,
 		LatencyPercent:      300,
 		LatencyFloor:        5 * time.Millisecond,
 		Base:                4 * time.Second,

@@ -16,18 +16,18 @@ import (
 type Record struct {
 	standing atomic.Uint32 // published state: out, and 100 minus the weight
 	flags    atomic.Uint32 // what Add must tell the driver of
-	limit    atomic.Uint32 // failures in a row that need a Sweep
-	slow     atomic.Int64  // what is slow, as a latency: the least that a failure's time counts as
 	since    atomic.Int64  // attempts that began before do not count
 	trials   atomic.Uint64 // see TakeTrial
-	_        [24]byte
+	shared   atomic.Pointer[shared]
+	_        [32]byte
 
 	answers atomic.Uint64 // tally of good evidence
 	late    atomic.Uint64 // tally of failures that took long
+	slow    atomic.Uint32 // either of them, if far slower than is typical
 	failed  atomic.Uint32 // failures of either kind
 	void    atomic.Uint32 // attempts that said nothing
 	streak  atomic.Uint32 // failures since the last good answer
-	_       [36]byte
+	_       [32]byte
 
 	history
 }
@@ -53,6 +53,9 @@ func (r *Record) Add(now time.Duration, e outcome.Evidence, latency time.Duratio
 	switch e {
 	case outcome.Good:
 		r.answers.Add(tallyOf(latency))
+		if s := r.shared.Load(); s != nil && latency > s.slow {
+			r.slow.Add(1)
+		}
 		if r.streak.Load() != 0 {
 			r.streak.Store(0)
 		}
@@ -70,10 +73,18 @@ func (r *Record) Add(now time.Duration, e outcome.Evidence, latency time.Duratio
 // longer than a good answer takes: a connection refused is not a fast endpoint.
 func (r *Record) fail(latency time.Duration) (urgent bool) {
 	r.failed.Add(1)
-	if slow := r.slow.Load(); slow > 0 && int64(latency) > slow {
+	n := r.streak.Add(1)
+	s := r.shared.Load()
+	if s == nil { // no Sweep has seen it
+		return false
+	}
+	if latency > s.typical {
 		r.late.Add(tallyOf(latency))
 	}
-	return r.streak.Add(1) == r.limit.Load()
+	if latency > s.slow {
+		r.slow.Add(1)
+	}
+	return n == s.limit
 }
 
 // alert reports whether the sweeper waits for a result.
