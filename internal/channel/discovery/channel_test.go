@@ -110,6 +110,7 @@ func answerLoopback(conn net.PacketConn) {
 				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 5},
 				Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
 			}}
+		default: // nothing
 		}
 		msg, err := m.Pack()
 		if err != nil {

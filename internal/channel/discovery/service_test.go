@@ -17,11 +17,13 @@ type fakeService struct {
 	mu     sync.Mutex
 	answer dns.Services
 	err    error
+	asked  int // since it was told
 }
 
 func (f *fakeService) lookup(_ context.Context, host string) (dns.Services, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
 	a := f.answer
 	a.Name = host + "."
 	return a, f.err
@@ -31,7 +33,13 @@ func (f *fakeService) set(a dns.Services, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a.TTL = time.Second
-	f.answer, f.err = a, err
+	f.answer, f.err, f.asked = a, err, 0
+}
+
+func (f *fakeService) answers() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
 }
 
 func target1(host string, weight uint16, addrs ...string) dns.Target {
@@ -73,9 +81,13 @@ func TestServiceInUse(t *testing.T) {
 		cc.want(t, both)
 		// A target leaves with the second answer without it.
 		f.set(dns.Services{Priority: 1, Targets: []dns.Target{target1("a.", 1, "10.0.0.1", "fd00::1")}}, nil)
-		pass(t, 1100*time.Millisecond)
+		for f.answers() < 1 {
+			pass(t, 10*time.Millisecond)
+		}
 		cc.want(t)
-		pass(t, 1100*time.Millisecond)
+		for f.answers() < 2 {
+			pass(t, 10*time.Millisecond)
+		}
 		cc.want(t, "10.0.0.1:8080|[fd00::1]:8080")
 		// Those of priority 1 are gone for good.
 		f.set(dns.Services{Priority: 2, Targets: []dns.Target{target1("c.", 2, "10.0.0.3")}}, nil)
