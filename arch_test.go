@@ -71,7 +71,8 @@ var importTable = []row{
 		[]string{
 			"policy", "observe", "contract", "call", "endpoint",
 			"internal/engine/window", "internal/engine/outcome", "internal/engine/attempt",
-			"internal/engine/balance", "internal/engine/dnscache",
+			"internal/engine/balance", "internal/engine/subset", "internal/engine/ejection", "internal/engine/liveness",
+			"internal/engine/dnscache",
 			"internal/wire", "internal/dns", "internal/channel/discovery",
 		},
 		[]string{grpcModule, protobufModule, "golang.org/x/sys/unix"},

@@ -3,6 +3,7 @@ package surefoot
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 
 	"google.golang.org/grpc"
 
@@ -40,12 +41,25 @@ func NewClient(target string, opts ...ClientOption) (*Client, error) {
 		Dial:        cfg.dial,
 		CallError:   newCallError,
 		Random:      rand.Uint64,
+		Zone:        cfg.zone,
+		Name:        hostname(),
+		Ordinal:     cfg.ordinal,
 	})
 	cc, err := grpc.NewClient(target, ch.DialOptions()...)
 	if err != nil {
 		return nil, fmt.Errorf("surefoot: client of %s: %w", target, err)
 	}
 	return &Client{ClientConn: cc, channel: ch}, nil
+}
+
+// hostname is what a client is told from others of its kind by: in Kubernetes,
+// the name of its pod.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // Close closes the connections. Calls in flight end with CANCELLED and are not

@@ -41,6 +41,9 @@ type clientConfig struct {
 	dial   []grpc.DialOption
 	unary  []grpc.UnaryClientInterceptor
 	stream []grpc.StreamClientInterceptor
+
+	zone    string
+	ordinal int // negative if unknown
 }
 
 type serverConfig struct {
@@ -170,6 +173,26 @@ func WithAttemptInterceptor(unary grpc.UnaryClientInterceptor, stream grpc.Strea
 	})
 }
 
+// WithZone says which zone the client is in. Endpoints of the same zone are
+// preferred if the resolver says theirs (package endpoint, WithZone), as far as the
+// contract's balance.locality allows.
+func WithZone(zone string) ClientOption {
+	return clientOption(func(c *clientConfig) { c.zone = zone })
+}
+
+// WithOrdinal says that the client is the i-th of its kind, from 0 on, as a pod
+// of a StatefulSet knows from its name. Clients that use a part of a large fleet
+// (balance.subset of the contract) then spread over it more evenly. Without it
+// the name of the host decides.
+func WithOrdinal(i int) ClientOption {
+	return clientOption(func(c *clientConfig) {
+		if i < 0 {
+			c.errs = append(c.errs, fmt.Errorf("WithOrdinal: %d: pass the number of the client among its kind, from 0 on, or leave it out", i))
+		}
+		c.ordinal = i
+	})
+}
+
 // WithServerOptions adds grpc-go's own options of a server: interceptors,
 // stats handlers, limits.
 func WithServerOptions(opts ...grpc.ServerOption) ServerOption {
@@ -193,7 +216,7 @@ func WithDrainTimeout(d time.Duration) ServerOption {
 
 // configureClient returns what opts say together.
 func configureClient(opts []ClientOption) *clientConfig {
-	cfg := &clientConfig{}
+	cfg := &clientConfig{ordinal: -1}
 	for _, o := range given(&cfg.shared, opts, "NewClient", "leave it out") {
 		o.applyToClient(cfg)
 	}

@@ -68,8 +68,12 @@ type EndpointChange struct {
 	// Target is what the client was made with, Endpoint the address.
 	Target, Endpoint string
 	// From and To are "", "idle", "connecting", "ready", "transient_failure" or
-	// "gone". From is "" for a new endpoint.
+	// "gone", From is "" for a new endpoint; "in", "ejected", "on trial" or
+	// "returning" for its part in balancing; "ready", "suspect" or "condemned"
+	// for a connection that is silent.
 	From, To string
+	// Why is what an ejection or a suspicion was decided from, for people.
+	Why string
 	// Err is why the endpoint cannot be connected, if that is the change.
 	Err error
 }

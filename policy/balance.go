@@ -56,7 +56,7 @@ func (b Balance) validate() error {
 		bad("consistent_hash.max_load_percent", "is %d, and 100 is the mean: set more than 100, such as 125, or 0 for no bound", b.HashMaxLoadPercent)
 	}
 	if !isHeader(b.HashHeader) {
-		bad("consistent_hash.header", "is %q: set the name of a header in lower case, of letters, digits and -_. , or remove it and give the key with call.HashKey", b.HashHeader)
+		bad("consistent_hash.header", "is %q: set the name of a header in lower case, of letters, digits and -_. , or remove it and give the key with call.WithHashKey", b.HashHeader)
 	}
 	if b.SubsetSize < 0 {
 		bad("subset.size", "is %d; a number of endpoints cannot be negative: set 0 for no bound", b.SubsetSize)

@@ -34,6 +34,9 @@ type attemptState struct {
 	// unary call, but on any goroutine of a stream; the timer has its own.
 	mu       sync.Mutex
 	endpoint *endpoint
+	wire     *connection   // of the endpoint, at the pick
+	from     time.Duration // when it could be sent first, on the channel's clock
+	counted  bool          // among the attempts in flight
 	sent     bool
 	fromPeer bool
 	trailer  metadata.MD
@@ -127,19 +130,77 @@ func (a *attemptState) end() (timedOut bool) {
 func (a *attemptState) pick() []*balance.Endpoint {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.picks = true
 	if a.endpoint != nil {
 		a.call.avoid(a.endpoint)
+		a.leave(-1, false, false)
 		a.endpoint = nil
 		a.sent, a.fromPeer, a.trailer = false, false, nil
 	}
+	if a.picks { // it has waited, for which no endpoint is to blame
+		a.from = a.call.channel.clock()
+	}
+	a.picks = true
 	return a.call.tried()
 }
 
-func (a *attemptState) picked(e *endpoint) {
+// picked says that the attempt goes to e, and whether e counts what is in
+// flight.
+func (a *attemptState) picked(e *endpoint, counts bool) {
+	wire := e.wire.Load()
 	a.mu.Lock()
-	a.endpoint = e
+	a.endpoint, a.counted, a.wire = e, counts, nil
+	if counts {
+		e.Begin()
+	}
+	if wire != nil && !a.call.policy.Streaming {
+		a.wire = wire
+	}
+	watch := a.wire != nil && wire.life.Sent()
 	a.mu.Unlock()
+	if watch {
+		e.fleet.checkSoon()
+	}
+}
+
+// leave takes the attempt out of its endpoint's books. latency is negative if
+// it says nothing. mu is held.
+func (a *attemptState) leave(latency time.Duration, failed, timedOut bool) {
+	if a.wire != nil {
+		a.wire.life.Over(timedOut)
+		a.wire = nil
+	}
+	if a.counted {
+		a.endpoint.End(int64(a.call.channel.clock()), latency, failed)
+		a.counted = false
+	}
+}
+
+// testify tells the endpoint what its attempt's end says of it. A stream's
+// length says nothing.
+func (a *attemptState) testify(e outcome.Evidence, timedOut bool) {
+	a.mu.Lock()
+	at := a.endpoint
+	if at == nil {
+		a.mu.Unlock()
+		return
+	}
+	now := a.call.channel.clock()
+	latency := now - max(a.from, a.start.Sub(a.call.channel.epoch))
+	timing := latency
+	if a.call.policy.Streaming || e != outcome.Good && e != outcome.Bad {
+		timing = -1
+	}
+	a.leave(timing, e == outcome.Bad, timedOut)
+	a.mu.Unlock()
+	if a.call.policy.Streaming {
+		if e == outcome.Good {
+			return
+		}
+		latency = 0
+	}
+	if at.record.Add(now, e, latency) {
+		at.fleet.sweepSoon()
+	}
 }
 
 // done is called by grpc-go when a stream ends, and when a pick turned out to
@@ -153,7 +214,7 @@ func (a *attemptState) done(info balancer.DoneInfo) {
 }
 
 // judge returns what the attempt's end means.
-func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome.Pushback) {
+func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome.Evidence, outcome.Pushback) {
 	c := a.call
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -173,7 +234,8 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 		f.FromPeer = false
 	}
 	f.Pushback.After, f.Pushback.Stop, f.Pushback.Given = wire.ReadPushback(a.trailer)
-	return outcome.Judge(c.policy.Retry.Codes, f), f.Pushback
+	v := outcome.Judge(c.policy.Retry.Codes, f)
+	return v, outcome.Weigh(v, c.policy.Retry.Codes, f), f.Pushback
 }
 
 // explain replaces the error of an attempt that our own timer ended, which

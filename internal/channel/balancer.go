@@ -12,7 +12,10 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/resolver"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
+	"github.com/surefoot-rpc/surefoot/internal/engine/liveness"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -28,51 +31,71 @@ type builder struct{}
 func (builder) Name() string { return policyName }
 
 func (builder) Build(cc balancer.ClientConn, opts balancer.BuildOptions) balancer.Balancer {
-	b := &fleet{cc: cc, byKey: make(map[string]*endpoint)}
+	b := &fleet{cc: cc, byKey: make(map[string]*endpoint), drains: make(map[*endpoint]*time.Timer)}
 	if creds, ok := opts.DialCreds.(*transportCredentials); ok {
+		channel := creds.channel.cfg.Table.Channel
 		b.channel = creds.channel
+		b.ejection = ejection.New(channel.Balance.Ejection)
+		b.liveness = liveness.New(channel.Connection.Liveness)
+		if channel.Balance.HashMaxLoadPercent > 0 {
+			b.load = new(balance.Fleet)
+		}
 	}
 	return b
 }
 
-// coalesce is how long a gained endpoint may wait for others, so that the
-// bring-up of n endpoints does not build n pickers of up to n endpoints each.
-const coalesce = 5 * time.Millisecond
-
-// A fleet is the balancer of one channel: one sub-connection for each
-// endpoint, all connected, and a picker over those that are ready.
+// A fleet is the balancer of one channel: one sub-connection for each endpoint
+// that is in use, all connected, and a picker over those that are ready.
 //
-// grpc-go calls it from one goroutine at a time, but the timer that publishes
-// coalesced gains is another one; hence mu, which guards everything below it.
-// mu is held while calling into grpc-go, which never calls a balancer while it
-// holds a lock that such calls take. Observers run with mu released.
+// grpc-go calls it from one goroutine at a time, but timers are other ones;
+// hence mu, which guards everything below it. mu is held while calling into
+// grpc-go, which never calls a balancer while it holds a lock that such calls
+// take. Observers run with mu released: what they are told waits in events.
 type fleet struct {
 	cc      balancer.ClientConn
 	channel *Channel
+	load    *balance.Fleet // what bounds loads, nil if nothing does
 
 	mu        sync.Mutex
 	byKey     map[string]*endpoint
-	endpoints []*endpoint
-	ready     int         // endpoints that are ready
-	failing   int         // endpoints that are in transient failure
-	lastErr   error       // why the last connect failed
-	resolver  error       // what the resolver reported while there is no endpoint
-	timer     *time.Timer // publishes, nil unless a change waits
-	closed    bool
-}
+	endpoints []*endpoint // that are listed, in the resolver's order
+	leaving   []*endpoint // that are not, and still used
+	farewell  *time.Timer // until those that leave are dropped, nil if none do
+	drains    map[*endpoint]*time.Timer
+	ready     int // endpoints that are ready, of both kinds
+	failing   int // of those that are listed, how many are in transient failure
 
-// An endpoint is one resolved backend and its connection.
-type endpoint struct {
-	balance.Endpoint
-	conn  balancer.SubConn
-	addr  string // of its first address, for people
-	addrs []resolver.Address
-	next  *endpoint // with the same key
-	state connectivity.State
-	kept  bool // named by the update that is being applied
+	queue   []*endpoint // that are to be connected
+	dialing int         // connects that run
+
+	ejection *ejection.Fleet
+	liveness *liveness.Group
+	sweeping alarm // runs sweep
+	checking alarm // runs check
+	panics   bool  // too few are usable: nobody is out
+
+	events   []observe.EndpointChange // that observers have not been told of
+	lastErr  error                    // why the last connect failed
+	resolver error                    // what the resolver reported while there is no endpoint
+	pending  alarm                    // runs publish
+	closed   bool
 }
 
 var errNoChannel = fmt.Errorf("the balancer %q works only in channels that surefoot.NewClient makes", policyName)
+
+// unlock releases mu and tells observers what has happened.
+func (b *fleet) unlock() {
+	events := b.events
+	b.events = nil
+	b.mu.Unlock()
+	hook := b.channel.cfg.Observer.Endpoint
+	if hook == nil {
+		return
+	}
+	for _, e := range events {
+		hook(e)
+	}
+}
 
 // UpdateClientConnState applies what the resolver found: it connects endpoints
 // that are new, lets go of those that are gone and leaves the others alone. An
@@ -82,264 +105,229 @@ func (b *fleet) UpdateClientConnState(s balancer.ClientConnState) error {
 		b.cc.UpdateState(balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{errNoChannel}})
 		return balancer.ErrBadResolverState
 	}
-	var events []observe.EndpointChange
 	b.mu.Lock()
-	fresh := b.mark(s.ResolverState.Endpoints)
-	if len(fresh) == 0 && !b.anyKept() {
-		b.mu.Unlock()
+	found := b.subset(s.ResolverState.Endpoints)
+	if !slices.ContainsFunc(found, func(f resolver.Endpoint) bool { return len(f.Addresses) > 0 }) {
+		b.unlock()
 		b.ResolverError(errors.New("the resolver found no endpoints"))
 		return balancer.ErrBadResolverState
 	}
 	b.resolver = nil
-	endpoints := make([]*endpoint, 0, len(s.ResolverState.Endpoints))
-	lost := false
-	for _, e := range b.endpoints {
-		if e.kept {
-			e.kept = false
-			endpoints = append(endpoints, e)
-			continue
-		}
-		events = append(events, b.change(e, word(e.state), "gone", nil))
-		lost = lost || e.state == connectivity.Ready
-		b.count(e.state, -1)
-		b.forget(e)
-		e.state = connectivity.Shutdown
-		e.SetLost(true)
-		e.conn.Shutdown()
-	}
-	for _, e := range fresh {
-		if err := b.connect(e); err != nil {
-			b.channel.problem(fmt.Errorf("connect to %s: %w", e.addr, err))
-			b.forget(e)
-			continue
-		}
-		endpoints = append(endpoints, e)
-		events = append(events, b.change(e, "", "idle", nil))
-	}
-	b.endpoints = endpoints
-	if lost || b.ready == 0 {
-		b.publish()
-	}
-	b.mu.Unlock()
-	b.notify(events)
+	b.list(found)
+	b.unlock()
 	return nil
 }
 
-// mark marks the endpoints that found names as kept and returns those that are
-// new, already in byKey.
-func (b *fleet) mark(found []resolver.Endpoint) []*endpoint {
+// list makes found the endpoints that are listed. mu is held.
+func (b *fleet) list(found []resolver.Endpoint) {
+	before := b.endpoints
+	endpoints := make([]*endpoint, 0, len(found))
 	var fresh []*endpoint
-	for _, f := range found {
+	same := 0 // what comes next in before, if nothing changed
+	changed := false
+	for i := range found {
+		f := &found[i]
 		if len(f.Addresses) == 0 {
 			continue
 		}
-		k := key(f.Addresses)
-		e := b.byKey[k]
-		for ; e != nil; e = e.next {
-			if sameAddresses(e.addrs, f.Addresses) {
-				break
+		var e *endpoint
+		if same < len(before) && sameAddresses(before[same].found.Addresses, f.Addresses) {
+			e = before[same]
+		} else if e = b.known(f.Addresses); e == nil {
+			e = newEndpoint(b, *f)
+			if err := b.add(e); err != nil {
+				b.channel.problem(fmt.Errorf("connect to %s: %w", e.addr, err))
+				continue
 			}
-		}
-		if e == nil {
-			e = &endpoint{addr: f.Addresses[0].Addr, addrs: f.Addresses, next: b.byKey[k]}
-			e.SetLost(true)
-			b.byKey[k] = e
 			fresh = append(fresh, e)
+		} else if same+1 < len(before) && before[same+1] == e {
+			same++
+		}
+		same++
+		if e.kept { // named twice
+			continue
 		}
 		e.kept = true
+		changed = changed || e.found.Attributes != f.Attributes || e.leaving
+		e.found.Attributes = f.Attributes
+		endpoints = append(endpoints, e)
 	}
-	for _, e := range fresh {
-		e.kept = false
-	}
-	return fresh
-}
-
-func (b *fleet) anyKept() bool {
-	for _, e := range b.endpoints {
-		if e.kept {
-			return true
+	b.endpoints = endpoints
+	for _, e := range before {
+		if !e.kept {
+			changed = true
+			b.failing -= failing(e.state)
+			b.depart(e)
 		}
 	}
-	return false
+	b.leaving = slices.DeleteFunc(b.leaving, func(e *endpoint) bool { return e.kept })
+	for _, e := range endpoints {
+		e.kept, e.leaving = false, false
+	}
+	b.connect(fresh)
+	if len(b.leaving) > 0 && b.settled() {
+		b.dismiss()
+	}
+	if changed || b.ready == 0 {
+		b.publish()
+	}
 }
 
-// key is what endpoints are looked up by. Endpoints that differ in attributes
-// alone, as those behind an HTTP proxy do, share it.
-func key(addrs []resolver.Address) string {
-	if len(addrs) == 1 {
-		return addrs[0].Addr
-	}
-	var k strings.Builder
-	for _, a := range addrs {
-		k.WriteString(a.Addr)
-		k.WriteByte(' ')
-	}
-	return k.String()
-}
-
-// sameAddresses reports whether a connection to a serves for b: what only
-// balancers look at does not count (as in grpc-go, resolver.Address).
-func sameAddresses(a, b []resolver.Address) bool {
-	return slices.EqualFunc(a, b, func(x, y resolver.Address) bool {
-		return x.Addr == y.Addr && x.ServerName == y.ServerName && x.Attributes.Equal(y.Attributes)
-	})
-}
-
-func (b *fleet) forget(e *endpoint) {
-	k := key(e.addrs)
-	if b.byKey[k] == e {
-		if e.next == nil {
-			delete(b.byKey, k)
-		} else {
-			b.byKey[k] = e.next
-		}
-		return
-	}
-	for p := b.byKey[k]; p != nil; p = p.next {
-		if p.next == e {
-			p.next = e.next
-			return
+// known returns the endpoint with these addresses, nil if there is none.
+func (b *fleet) known(addrs []resolver.Address) *endpoint {
+	for e := b.byKey[key(addrs)]; e != nil; e = e.next {
+		if sameAddresses(e.found.Addresses, addrs) {
+			return e
 		}
 	}
+	return nil
 }
 
-func (b *fleet) connect(e *endpoint) error {
+// add makes the sub-connection of e, not connected. mu is held.
+func (b *fleet) add(e *endpoint) error {
 	//nolint:staticcheck // deprecated for lists of several addresses; there is no other way yet
-	conn, err := b.cc.NewSubConn(e.addrs, balancer.NewSubConnOptions{
+	conn, err := b.cc.NewSubConn(e.addresses(), balancer.NewSubConnOptions{
 		StateListener: func(s balancer.SubConnState) { b.onState(e, s) },
 	})
 	if err != nil {
 		return err
 	}
 	e.conn, e.state = conn, connectivity.Idle
-	conn.Connect()
+	k := key(e.found.Addresses)
+	e.next, b.byKey[k] = b.byKey[k], e
+	b.events = append(b.events, b.change(e, "", "idle", nil))
 	return nil
+}
+
+// connect connects endpoints that are new, in an order by chance, because
+// other clients learn of them at the same time. mu is held.
+func (b *fleet) connect(fresh []*endpoint) {
+	for i := len(fresh) - 1; i > 0; i-- {
+		j := int(b.channel.cfg.Random() % uint64(i+1))
+		fresh[i], fresh[j] = fresh[j], fresh[i]
+	}
+	for _, e := range fresh {
+		b.connectSoon(e)
+	}
 }
 
 // onState follows the state of one connection. A failing endpoint stays so
 // until it is ready: that it tries again is no news.
 func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
 	b.mu.Lock()
+	defer b.unlock()
 	if b.closed || e.state == connectivity.Shutdown {
-		b.mu.Unlock()
 		return
 	}
 	was, is := e.state, s.ConnectivityState
-	if is == connectivity.Idle {
-		e.conn.Connect()
+	if is != connectivity.Connecting {
+		b.dialled(e)
 	}
-	if is == connectivity.Shutdown || is == was ||
-		was == connectivity.TransientFailure && is != connectivity.Ready {
-		b.mu.Unlock()
+	if is == connectivity.Shutdown || is == was {
 		return
 	}
-	event := b.change(e, word(was), word(is), s.ConnectionError)
+	if is == connectivity.Idle && !e.leaving {
+		if was == connectivity.TransientFailure {
+			b.enqueue(e) // grpc-go has waited
+		} else {
+			defer b.connectSoon(e)
+		}
+	}
+	if was == connectivity.TransientFailure && is != connectivity.Ready {
+		return
+	}
+	b.events = append(b.events, b.change(e, word(was), word(is), s.ConnectionError))
 	b.count(was, -1)
 	b.count(is, +1)
+	if !e.leaving {
+		b.failing += failing(is) - failing(was)
+	}
 	e.state = is
 	if s.ConnectionError != nil {
 		b.lastErr = fmt.Errorf("%s: %v", e.addr, s.ConnectionError) //nolint:errorlint // see failPicker
 	}
 	switch {
 	case is == connectivity.Ready:
-		e.SetLost(false)
-		if b.ready == 1 {
-			b.publish()
-		} else {
-			b.publishSoon()
-		}
+		b.onReady(e)
 	case was == connectivity.Ready:
-		e.SetLost(true)
-		b.publishLoss()
+		b.onLoss(e)
 	case b.ready == 0:
 		b.publish()
 	}
-	b.mu.Unlock()
-	b.notify([]observe.EndpointChange{event})
 }
 
-// count keeps ready and failing.
-func (b *fleet) count(s connectivity.State, n int) {
-	switch s {
-	case connectivity.Ready:
-		b.ready += n
-	case connectivity.TransientFailure:
-		b.failing += n
-	default: // only these two are counted
+func (b *fleet) onReady(e *endpoint) {
+	e.readyAt = b.channel.clock()
+	e.SetOut(b.out(e))
+	e.SetLost(false)
+	if len(b.leaving) > 0 && b.settled() {
+		b.dismiss()
 	}
-}
-
-// publishSoon publishes after the coalescing time. mu is held.
-func (b *fleet) publishSoon() {
-	if b.timer != nil {
-		return
-	}
-	b.timer = time.AfterFunc(coalesce, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if !b.closed && b.timer != nil {
-			b.publish()
-		}
-	})
-}
-
-// publishLoss makes a lost endpoint known at once: a call that picked it waits
-// in grpc-go for the next picker. The picker in use passes over lost endpoints
-// already, so its copy will do until one is built without them; the loss of
-// half a fleet then costs little. mu is held.
-func (b *fleet) publishLoss() {
-	p := b.channel.ready.Load()
-	if p == nil || b.ready == 0 {
+	if b.ready == 1 {
 		b.publish()
-		return
+	} else {
+		b.publishSoon()
 	}
-	again := *p
-	b.channel.ready.Store(&again)
-	b.cc.UpdateState(balancer.State{ConnectivityState: connectivity.Ready, Picker: &again})
-	b.publishSoon()
+	b.sweeping.in(b, 0, b.sweep)
 }
 
-// publish gives grpc-go the picker for the present state. mu is held.
-func (b *fleet) publish() {
-	if b.timer != nil {
-		b.timer.Stop()
-		b.timer = nil
+func (b *fleet) onLoss(e *endpoint) {
+	e.SetLost(true)
+	if e.leaving {
+		b.leaving = slices.DeleteFunc(b.leaving, func(o *endpoint) bool { return o == e })
+		b.drop(e)
 	}
-	state := balancer.State{ConnectivityState: connectivity.Connecting, Picker: waitPicker{}}
-	var p *picker
-	switch {
-	case b.ready > 0:
-		p = b.picker()
-		state = balancer.State{ConnectivityState: connectivity.Ready, Picker: p}
-	case len(b.endpoints) == 0 && b.resolver != nil:
-		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{b.resolver}}
-	case len(b.endpoints) > 0 && b.failing == len(b.endpoints):
-		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{
-			fmt.Errorf("none of the %d endpoints can be connected; the last error: %w", len(b.endpoints), b.lastErr),
-		}}
+	if b.ready == 0 {
+		b.hurry()
 	}
-	b.channel.ready.Store(p)
-	b.cc.UpdateState(state)
+	b.publishLoss()
+	b.ask()
 }
 
-func (b *fleet) picker() *picker {
-	p := &picker{endpoints: make([]*endpoint, 0, b.ready)}
-	engine := make([]*balance.Endpoint, 0, b.ready)
+// ask has the names looked up again if half of the endpoints are of no use.
+// The resolver limits how often that happens.
+func (b *fleet) ask() {
+	usable := 0
 	for _, e := range b.endpoints {
-		if e.state == connectivity.Ready {
-			p.endpoints = append(p.endpoints, e)
-			engine = append(engine, &e.Endpoint)
+		if e.ready() && !b.out(e) {
+			usable++
 		}
 	}
-	p.engine = balance.NewRoundRobin(engine, &b.channel.turn)
-	return p
+	if 2*usable <= len(b.endpoints) {
+		b.cc.ResolveNow(resolver.ResolveNowOptions{})
+	}
 }
 
-// ResolverError fails calls only while there is no endpoint at all.
+// count keeps ready.
+func (b *fleet) count(s connectivity.State, n int) {
+	if s == connectivity.Ready {
+		b.ready += n
+	}
+}
+
+func failing(s connectivity.State) int {
+	if s == connectivity.TransientFailure {
+		return 1
+	}
+	return 0
+}
+
+// ResolverError fails calls only while there is no endpoint at all, which
+// comes about when the resolver says that those it gave must not be used.
 func (b *fleet) ResolverError(err error) {
+	if b.channel == nil {
+		return
+	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.channel == nil || b.closed || len(b.endpoints) > 0 {
+	defer b.unlock()
+	if b.closed {
+		return
+	}
+	if emptied := (*discovery.EmptiedError)(nil); errors.As(err, &emptied) {
+		b.list(nil)
+		b.dismiss()
+	}
+	if len(b.endpoints) > 0 {
 		return
 	}
 	b.resolver = fmt.Errorf("no endpoints of %s: %v", b.channel.cfg.Target, err) //nolint:errorlint // see failPicker
@@ -354,37 +342,32 @@ func (b *fleet) ExitIdle() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, e := range b.endpoints {
-		if e.state == connectivity.Idle {
-			e.conn.Connect()
+		if e.state == connectivity.Idle && !e.dialing {
+			e.stopWaiting()
+			b.enqueue(e)
 		}
 	}
 }
 
-// Close stops the timer. grpc-go closes the connections itself.
+// Close stops the timers. grpc-go closes the connections itself, all at once.
 func (b *fleet) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	if b.timer != nil {
-		b.timer.Stop()
-		b.timer = nil
+	b.pending.stop()
+	b.sweeping.stop()
+	b.checking.stop()
+	if b.farewell != nil {
+		b.farewell.Stop()
+	}
+	for _, e := range b.endpoints {
+		e.stopWaiting()
+	}
+	for _, t := range b.drains {
+		t.Stop()
 	}
 	if b.channel != nil {
 		b.channel.ready.Store(nil)
-	}
-}
-
-func (b *fleet) change(e *endpoint, from, to string, err error) observe.EndpointChange {
-	return observe.EndpointChange{Target: b.channel.cfg.Target, Endpoint: e.addr, From: from, To: to, Err: err}
-}
-
-func (b *fleet) notify(events []observe.EndpointChange) {
-	hook := b.channel.cfg.Observer.Endpoint
-	if hook == nil {
-		return
-	}
-	for _, e := range events {
-		hook(e)
 	}
 }
 

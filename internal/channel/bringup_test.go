@@ -68,7 +68,7 @@ func testChannel(t testing.TB) *Channel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Config{Target: "test", Table: table, Credentials: insecure.NewCredentials(), Random: func() uint64 { return 0 }})
+	return New(Config{Ordinal: -1, Target: "test", Table: table, Credentials: insecure.NewCredentials(), Random: func() uint64 { return 0 }})
 }
 
 func (c *Channel) balancer(cc balancer.ClientConn) balancer.Balancer {

@@ -43,6 +43,10 @@ type trouble struct {
 func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method) *callState {
 	now := time.Now()
 	s := &callState{channel: c, ctx: ctx, method: method, policy: p, start: now}
+	c.waker.Wake()
+	if p.Safety.Repeatable() && !c.repeatable.Load() {
+		c.repeatable.Store(true)
+	}
 	deadline, _ := ctx.Deadline()
 	if p.Deadline > 0 {
 		if d := now.Add(p.Deadline); deadline.IsZero() || d.Before(deadline) {
@@ -94,11 +98,17 @@ func (s *callState) next(now time.Time, timeout time.Duration) *attemptState {
 // call's if the step is Done.
 func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	timedOut := a.end()
-	if err == nil && s.trouble == nil && !s.observed() && !timedOut {
-		return attempt.Step{}, nil
+	if err == nil {
+		a.testify(outcome.Good, false)
+		if s.trouble == nil && !s.observed() && !timedOut {
+			return attempt.Step{}, nil
+		}
 	}
 	now := time.Now()
-	v, pushback := a.judge(err, now)
+	v, evidence, pushback := a.judge(err, now)
+	if err != nil {
+		a.testify(evidence, timedOut || v == outcome.Expired)
+	}
 	if !v.SameEndpoint() && a.endpoint != nil {
 		s.avoid(a.endpoint)
 	}
@@ -113,11 +123,12 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 // ended with, and returns the call's error. It runs no hook.
 func (s *callState) end(a *attemptState, err error) error {
 	a.end()
+	now := time.Now()
+	v, evidence, _ := a.judge(err, now)
+	a.testify(evidence, false)
 	if err == nil && !s.observed() {
 		return nil
 	}
-	now := time.Now()
-	v, _ := a.judge(err, now)
 	return s.record(a, v, err, now, s.machine.End(now, v).Why)
 }
 

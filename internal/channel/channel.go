@@ -13,6 +13,7 @@ import (
 	"github.com/surefoot-rpc/surefoot/contract"
 	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+	"github.com/surefoot-rpc/surefoot/internal/engine/subset"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -31,6 +32,13 @@ type Config struct {
 	Stream []grpc.StreamClientInterceptor
 	// Dial are the user's dial options. Their interceptors run once per call.
 	Dial []grpc.DialOption
+	// Zone is the zone that the client is in, "" if it does not know.
+	Zone string
+	// Name tells the client from others of its kind and survives its restarts;
+	// "" if there is none. Ordinal says that it is that one of its kind, and is
+	// negative if it does not know.
+	Name    string
+	Ordinal int
 	// CallError attaches the story of a failed call to the error that ended it.
 	CallError func(c observe.Call) error
 	// Random is a source of random numbers, safe for concurrent use.
@@ -43,13 +51,19 @@ type Channel struct {
 	cfg    Config
 	budget *attempt.Budget
 	// closed says that the owner closes the client; closing is closed then.
-	closed  atomic.Bool
-	closing chan struct{}
+	closed   atomic.Bool
+	identity subset.Identity
+	epoch    time.Time // when its clock read zero
+	closing  chan struct{}
 
 	timeouts timeouts // of attempts
 
 	// ready is the picker in use, nil while no endpoint is ready.
 	ready atomic.Pointer[picker]
+	// repeatable says that a call was made that may be repeated.
+	repeatable atomic.Bool
+	// waker keeps the names up to date while there are calls.
+	waker discovery.Waker
 	// turn is where round robin stands. It outlives pickers and balancers.
 	turn atomic.Uint64
 }
@@ -57,9 +71,11 @@ type Channel struct {
 // New returns the channel that cfg describes.
 func New(cfg Config) *Channel {
 	c := &Channel{
-		cfg:     cfg,
-		closing: make(chan struct{}),
-		budget:  attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
+		cfg:      cfg,
+		closing:  make(chan struct{}),
+		identity: identity(cfg),
+		epoch:    time.Now().Add(-1),
+		budget:   attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
 	}
 	c.timeouts.expired = (*attemptState).expire
 	c.turn.Store(cfg.Random())
@@ -72,6 +88,17 @@ func New(cfg Config) *Channel {
 func (c *Channel) Close() {
 	if !c.closed.Swap(true) {
 		close(c.closing)
+	}
+}
+
+// discovery returns how the channel's names are looked up.
+func (c *Channel) discovery() discovery.Config {
+	p := c.cfg.Table.Channel.Discovery
+	return discovery.Config{
+		Policy:   discovery.Policy{MinTTL: p.MinTTL, MaxTTL: p.MaxTTL, MaxStale: p.MaxStale},
+		Waker:    &c.waker,
+		Random:   c.cfg.Random,
+		OnUpdate: c.discovered,
 	}
 }
 

@@ -35,7 +35,7 @@ func BenchmarkLayer(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			ch := New(Config{Table: table, Random: func() uint64 { return 0 }})
+			ch := New(Config{Ordinal: -1, Table: table, Random: func() uint64 { return 0 }})
 			cc := &fakeConn{}
 			bal := ch.balancer(cc)
 			defer bal.Close()

@@ -7,11 +7,12 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// transportCredentials wraps the user's credentials. It does two things that
+// transportCredentials wraps the user's credentials. It does three things that
 // grpc-go offers no other place for: it is how the balancer, which grpc-go
-// builds, finds its channel (balancer.BuildOptions.DialCreds), and it sets
+// builds, finds its channel (balancer.BuildOptions.DialCreds); it sets
 // TCP_USER_TIMEOUT on the bare connection before the handshake, after grpc-go
-// has set it to the keepalive time-out.
+// has set it to the keepalive time-out; and it gives the balancer the
+// connection, to watch and to cut.
 type transportCredentials struct {
 	credentials.TransportCredentials
 	channel *Channel
@@ -21,7 +22,17 @@ func (t *transportCredentials) ClientHandshake(ctx context.Context, authority st
 	if err := setUserTimeout(conn, t.channel.cfg.Table.Channel.Connection.UserTimeout()); err != nil {
 		t.channel.problem(err)
 	}
-	return t.TransportCredentials.ClientHandshake(ctx, authority, conn)
+	secure, info, err := t.TransportCredentials.ClientHandshake(ctx, authority, conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, _ := credentials.ClientHandshakeInfoFromContext(ctx).Attributes.Value(endpointKey{}).(*endpoint)
+	if e == nil { // of another balancer
+		return secure, info, nil
+	}
+	wire := &connection{Conn: secure, raw: conn}
+	e.wire.Store(wire)
+	return wire, info, nil
 }
 
 func (t *transportCredentials) Clone() credentials.TransportCredentials {

@@ -46,7 +46,7 @@ func (c *Channel) DialOptions() []grpc.DialOption {
 
 		// Below the interceptors: names, connections, the wire. A resolver that
 		// the user gives for "dns" stands before ours.
-		grpc.WithResolvers(discovery.New(discovery.Config{Random: c.cfg.Random, OnUpdate: c.discovered})),
+		grpc.WithResolvers(discovery.New(c.discovery())),
 		// An HTTP proxy connects; it must not resolve, or it would balance.
 		grpc.WithLocalDNSResolution(),
 		// What was learnt of a fleet must outlive a quiet night.

@@ -1,16 +1,28 @@
 package channel
 
 import (
-	"google.golang.org/grpc/balancer"
+	"slices"
 
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/surefoot-rpc/surefoot/call"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 )
 
 // A picker gives an attempt its endpoint. It is immutable; endpoints[i] is
-// what round robin knows as i.
+// what the engine knows as i.
 type picker struct {
-	engine    *balance.RoundRobin
+	channel   *Channel
+	engine    balance.Picker
 	endpoints []*endpoint
+	trials    []*endpoint // that are out and may be tried
+
+	counts bool // the engine looks at attempts in flight
+	random bool // it needs a random number
+	timed  bool // it needs the time
+	keyed  bool // it needs a key
+	header string
 }
 
 // Pick is called by grpc-go on the goroutine of the call. An attempt may pick
@@ -22,17 +34,80 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if a != nil {
 		req.Avoid = a.pick()
 	}
-	i := p.engine.Pick(req)
-	if i < 0 {
-		// All were lost since this picker was made. The next one is on its way.
-		return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
+	if p.random {
+		req.Random = p.channel.cfg.Random()
 	}
-	e := p.endpoints[i]
+	if p.timed {
+		req.Now = int64(p.channel.clock())
+	}
+	if p.keyed {
+		req.Key, req.Keyed = p.key(info)
+	}
+	var e *endpoint
+	if len(p.trials) > 0 && a != nil {
+		e = p.trial(a, req.Avoid)
+	}
+	if e == nil {
+		i := p.engine.Pick(req)
+		if i < 0 {
+			// All were lost since this picker was made. The next one is on its way.
+			return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
+		}
+		e = p.endpoints[i]
+	}
 	if a == nil { // not made by our interceptors
 		return balancer.PickResult{SubConn: e.conn}, nil
 	}
-	a.picked(e)
+	a.picked(e, p.counts)
 	return balancer.PickResult{SubConn: e.conn, Done: a.done}, nil
+}
+
+// trial returns an endpoint that is out and is owed a trial, nil if none is. A
+// call that cannot be repeated is not risked while others can.
+func (p *picker) trial(a *attemptState, avoid []*balance.Endpoint) *endpoint {
+	if !a.call.policy.Safety.Repeatable() && p.channel.repeatable.Load() {
+		return nil
+	}
+	if a.call.machine.Made() > 1 {
+		return nil
+	}
+	now := p.channel.clock()
+	for _, e := range p.trials {
+		if !e.Lost() && !e.suspect() && !slices.Contains(avoid, &e.Endpoint) && e.record.TakeTrial(now) {
+			return e
+		}
+	}
+	return nil
+}
+
+// key returns the key of the call, if it has one.
+func (p *picker) key(info balancer.PickInfo) (uint64, bool) {
+	if key, ok := call.HashKey(info.Ctx); ok {
+		return keyHash(key), true
+	}
+	if p.header == "" {
+		return 0, false
+	}
+	md, ok := metadata.FromOutgoingContext(info.Ctx)
+	if !ok {
+		return 0, false
+	}
+	v := md[p.header]
+	if len(v) == 0 {
+		return 0, false
+	}
+	return keyHash(v[0]), true
+}
+
+// keyHash is FNV-1a: every client, whatever its version, sends the same key to
+// the same endpoint. The engine mixes it.
+func keyHash(key string) uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	for i := range len(key) {
+		h = (h ^ uint64(key[i])) * prime
+	}
+	return h
 }
 
 // attemptOf returns the attempt that a pick is for, nil for what was not made

@@ -800,7 +800,7 @@ func (*PeakEwma) Descriptor() ([]byte, []int) {
 }
 
 // ConsistentHash needs a key for each call: the value of a header, or what the
-// caller gives with call.HashKey. A call without a key goes to any endpoint.
+// caller gives with call.WithHashKey. A call without a key goes to any endpoint.
 type ConsistentHash struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name of the header, in lower case.

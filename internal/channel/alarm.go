@@ -1,0 +1,40 @@
+package channel
+
+import "time"
+
+// An alarm runs something of a fleet at a time, with the fleet's mu held. The
+// same mu guards the alarm. The zero alarm is not set.
+type alarm struct {
+	timer *time.Timer
+	at    time.Duration // on the channel's clock, if set
+	set   bool
+}
+
+// in has do run after d, or sooner if that was asked for already.
+func (a *alarm) in(b *fleet, d time.Duration, do func()) {
+	at := b.channel.clock() + d
+	if b.closed || a.set && a.at <= at {
+		return
+	}
+	a.at, a.set = at, true
+	if a.timer != nil {
+		a.timer.Reset(d)
+		return
+	}
+	a.timer = time.AfterFunc(d, func() {
+		b.mu.Lock()
+		defer b.unlock()
+		if a.set && !b.closed {
+			a.set = false
+			do()
+		}
+	})
+}
+
+// stop unsets the alarm.
+func (a *alarm) stop() {
+	a.set = false
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}

@@ -1,0 +1,110 @@
+package channel
+
+import (
+	"time"
+
+	"google.golang.org/grpc/connectivity"
+
+	"github.com/surefoot-rpc/surefoot/observe"
+)
+
+// patience is how long an endpoint that is no longer listed is used because
+// too few of the listed ones are ready. A name server can be wrong; a
+// connection that works is not.
+const patience = 10 * time.Second
+
+// depart lets go of an endpoint that is no longer listed: at once if it has no
+// connection, else when enough of the others have one. mu is held.
+func (b *fleet) depart(e *endpoint) {
+	if !e.ready() {
+		b.drop(e)
+		return
+	}
+	e.leaving = true
+	b.leaving = append(b.leaving, e)
+	if b.farewell == nil {
+		b.farewell = time.AfterFunc(patience, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if !b.closed {
+				b.farewell = nil
+				b.dismiss()
+				b.publish()
+			}
+		})
+	}
+}
+
+// settled reports whether enough listed endpoints are ready to do without
+// those that leave: as many as keep the fleet out of panic. mu is held.
+func (b *fleet) settled() bool {
+	ready := b.ready - b.leavingReady()
+	return ready > 0 && ready*100 >= len(b.endpoints)*b.channel.cfg.Table.Channel.Balance.PanicPercent
+}
+
+func (b *fleet) leavingReady() int {
+	n := 0
+	for _, e := range b.leaving {
+		if e.ready() {
+			n++
+		}
+	}
+	return n
+}
+
+// dismiss drops those that leave. Their calls go on. mu is held.
+func (b *fleet) dismiss() {
+	for _, e := range b.leaving {
+		b.drop(e)
+	}
+	b.leaving = nil
+	if b.farewell != nil {
+		b.farewell.Stop()
+		b.farewell = nil
+	}
+}
+
+// drop ends an endpoint. Its calls have the drain time to end. mu is held.
+func (b *fleet) drop(e *endpoint) {
+	b.events = append(b.events, b.change(e, word(e.state), "gone", nil))
+	b.count(e.state, -1)
+	b.forget(e)
+	e.state = connectivity.Shutdown
+	e.SetLost(true)
+	e.stopWaiting()
+	b.dialled(e)
+	e.conn.Shutdown()
+	wire, limit := e.wire.Load(), b.channel.cfg.Table.Channel.Connection.Drain
+	if wire == nil || limit == 0 {
+		return
+	}
+	b.drains[e] = time.AfterFunc(limit, func() {
+		wire.cut() // a connection that has closed by itself is none the worse
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.drains, e)
+	})
+}
+
+// forget takes e out of byKey. mu is held.
+func (b *fleet) forget(e *endpoint) {
+	k := key(e.found.Addresses)
+	if b.byKey[k] == e {
+		if e.next == nil {
+			delete(b.byKey, k)
+		} else {
+			b.byKey[k] = e.next
+		}
+		return
+	}
+	for p := b.byKey[k]; p != nil; p = p.next {
+		if p.next == e {
+			p.next = e.next
+			return
+		}
+	}
+}
+
+func (b *fleet) change(e *endpoint, from, to string, err error) observe.EndpointChange {
+	return observe.EndpointChange{Target: b.channel.cfg.Target, Endpoint: e.addr, From: from, To: to, Err: err}
+}

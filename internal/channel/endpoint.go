@@ -1,0 +1,107 @@
+package channel
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/resolver"
+
+	attribute "github.com/surefoot-rpc/surefoot/endpoint"
+	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
+)
+
+// An endpoint is one resolved backend and its connection. What has no comment
+// belongs to its fleet and is guarded by the fleet's mu.
+type endpoint struct {
+	balance.Endpoint // atomics, for pickers
+
+	fleet  *fleet                     // constant
+	addr   string                     // of its first address, for people; constant
+	record ejection.Record            // what attempts said; atomics
+	wire   atomic.Pointer[connection] // the connection of today, nil before the first
+
+	found   resolver.Endpoint // as the resolver last said
+	next    *endpoint         // with the same key
+	conn    balancer.SubConn
+	state   connectivity.State
+	readyAt time.Duration // when it last became ready, on the channel's clock
+	kept    bool          // named by the update that is being applied
+	leaving bool          // no longer listed, used until others can be
+	dialing bool          // counts among the connects that run
+	waiting *time.Timer   // until it may connect, nil if it need not wait
+}
+
+// endpointKey is how a handshake finds the endpoint in the attributes of the
+// address.
+type endpointKey struct{}
+
+// Equal makes endpoints comparable as values of attributes.
+func (e *endpoint) Equal(o any) bool { return e == o }
+
+// newEndpoint returns an endpoint that is not connected.
+func newEndpoint(b *fleet, found resolver.Endpoint) *endpoint {
+	e := &endpoint{fleet: b, found: found, addr: found.Addresses[0].Addr}
+	e.ID = identify(found.Addresses)
+	e.Fleet = b.load
+	e.SetLost(true)
+	return e
+}
+
+// addresses returns what grpc-go is to connect to: the addresses, from which a
+// handshake finds its way back.
+func (e *endpoint) addresses() []resolver.Address {
+	addrs := slices.Clone(e.found.Addresses)
+	for i := range addrs {
+		addrs[i].Attributes = addrs[i].Attributes.WithValue(endpointKey{}, e)
+	}
+	return addrs
+}
+
+// weight returns the weight that the resolver gives, at least 1.
+func (e *endpoint) weight() uint32 { return max(attribute.Weight(e.found), 1) }
+
+func (e *endpoint) zone() string { return attribute.Zone(e.found) }
+
+// ready reports whether the endpoint has a connection.
+func (e *endpoint) ready() bool { return e.state == connectivity.Ready }
+
+// suspect reports whether its connection may be dead.
+func (e *endpoint) suspect() bool {
+	w := e.wire.Load()
+	return w != nil && w.life.Suspect()
+}
+
+// key is what endpoints are looked up by. Endpoints that differ in attributes
+// alone, as those behind an HTTP proxy do, share it.
+func key(addrs []resolver.Address) string {
+	if len(addrs) == 1 {
+		return addrs[0].Addr
+	}
+	var k strings.Builder
+	for _, a := range addrs {
+		k.WriteString(a.Addr)
+		k.WriteByte(' ')
+	}
+	return k.String()
+}
+
+// sameAddresses reports whether a connection to a serves for b: what only
+// balancers look at does not count (as in grpc-go, resolver.Address).
+func sameAddresses(a, b []resolver.Address) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		x, y := &a[i], &b[i]
+		if x.Addr != y.Addr || x.ServerName != y.ServerName ||
+			x.Attributes != y.Attributes && !x.Attributes.Equal(y.Attributes) {
+			return false
+		}
+	}
+	return true
+}

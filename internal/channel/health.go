@@ -1,0 +1,107 @@
+package channel
+
+import (
+	"slices"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
+	"github.com/surefoot-rpc/surefoot/internal/engine/liveness"
+	"github.com/surefoot-rpc/surefoot/observe"
+)
+
+// sweepSoon is called by attempts whose end is reason to judge an endpoint.
+func (b *fleet) sweepSoon() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sweeping.in(b, 0, b.sweep)
+}
+
+// sweep ejects endpoints and lets them in again. mu is held.
+func (b *fleet) sweep() {
+	if b.single() {
+		return
+	}
+	connected := make([]*endpoint, 0, b.ready)
+	records := make([]*ejection.Record, 0, b.ready)
+	for _, e := range b.endpoints {
+		if e.ready() {
+			connected = append(connected, e)
+			records = append(records, &e.record)
+		}
+	}
+	now := b.channel.clock()
+	changes, next := b.ejection.Sweep(now, records, b.channel.cfg.Random())
+	for _, c := range changes {
+		e := connected[c.Index]
+		b.events = append(b.events, b.because(e, c.From.String(), c.To.String(), c.Why))
+	}
+	if next > 0 {
+		b.sweeping.in(b, next-now, b.sweep)
+	}
+	returning := slices.ContainsFunc(records, func(r *ejection.Record) bool { return r.Weight() < 100 })
+	if len(changes) > 0 || returning {
+		b.publish()
+	}
+	if len(changes) > 0 {
+		b.ask()
+	}
+}
+
+// checkSoon is called by attempts that wake a sleeping watch.
+func (b *fleet) checkSoon() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.checking.in(b, 0, b.check)
+}
+
+// check looks for connections that are silent. mu is held.
+func (b *fleet) check() {
+	if b.single() {
+		return
+	}
+	connected := make([]*endpoint, 0, b.ready)
+	watched := make([]*liveness.Connection, 0, b.ready)
+	for _, e := range b.endpoints {
+		if w := e.wire.Load(); e.ready() && w != nil {
+			connected = append(connected, e)
+			watched = append(watched, &w.life)
+		}
+	}
+	now := b.channel.clock()
+	orders, next := b.liveness.Check(now, watched)
+	for _, o := range orders {
+		b.obey(connected[o.Index], o.Action)
+	}
+	if next > 0 {
+		b.checking.in(b, next-now, b.check)
+	}
+	if slices.ContainsFunc(orders, func(o liveness.Order) bool { return o.Action != liveness.Probe }) {
+		b.publish()
+	}
+}
+
+// obey does what was decided about a silent connection. mu is held.
+func (b *fleet) obey(e *endpoint, a liveness.Action) {
+	wire := e.wire.Load()
+	switch a {
+	case liveness.Suspect:
+		b.events = append(b.events, b.because(e, "ready", "suspect", "an attempt waits and nothing is read"))
+	case liveness.Clear:
+		b.events = append(b.events, b.because(e, "suspect", "ready", "something was read"))
+	case liveness.Probe:
+		b.probe(e, wire)
+	case liveness.Condemn:
+		b.events = append(b.events, b.because(e, "suspect", "condemned", "a probe was sent and nothing is read"))
+		wire.cut()
+	case liveness.Inconclusive: // another follows
+	}
+}
+
+// clock returns the time since the channel was made, which is never zero.
+func (c *Channel) clock() time.Duration { return time.Since(c.epoch) }
+
+func (b *fleet) because(e *endpoint, from, to, why string) observe.EndpointChange {
+	c := b.change(e, from, to, nil)
+	c.Why = why
+	return c
+}

@@ -1,0 +1,143 @@
+package channel
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/connectivity"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// coalesce is how long a gained endpoint may wait for others, so that the
+// bring-up of n endpoints does not build n pickers of up to n endpoints each.
+const coalesce = 5 * time.Millisecond
+
+// publishSoon publishes after the coalescing time. mu is held.
+func (b *fleet) publishSoon() { b.pending.in(b, coalesce, b.publish) }
+
+// publishLoss makes a lost endpoint known at once: a call that picked it waits
+// in grpc-go for the next picker. The picker in use passes over lost endpoints
+// already, so its copy will do until one is built without them; the loss of
+// half a fleet then costs little. mu is held.
+func (b *fleet) publishLoss() {
+	p := b.channel.ready.Load()
+	if p == nil || b.ready == 0 {
+		b.publish()
+		return
+	}
+	again := *p
+	b.channel.ready.Store(&again)
+	b.cc.UpdateState(balancer.State{ConnectivityState: connectivity.Ready, Picker: &again})
+	b.publishSoon()
+}
+
+// publish gives grpc-go the picker for the present state. mu is held.
+func (b *fleet) publish() {
+	b.pending.stop()
+	state := balancer.State{ConnectivityState: connectivity.Connecting, Picker: waitPicker{}}
+	var p *picker
+	switch {
+	case b.ready > 0:
+		p = b.picker()
+		state = balancer.State{ConnectivityState: connectivity.Ready, Picker: p}
+	case len(b.endpoints) == 0 && b.resolver != nil:
+		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{b.resolver}}
+	case len(b.endpoints) > 0 && b.failing == len(b.endpoints):
+		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{
+			fmt.Errorf("none of the %d endpoints can be connected; the last error: %w", len(b.endpoints), b.lastErr),
+		}}
+	}
+	b.channel.ready.Store(p)
+	b.cc.UpdateState(state)
+}
+
+// single reports whether the one endpoint may stand for many.
+func (b *fleet) single() bool {
+	return len(b.endpoints) <= 1 || b.channel.cfg.Table.Channel.Connection.SingleEndpoint
+}
+
+// out reports whether e is to be picked only if no other is left.
+func (b *fleet) out(e *endpoint) bool {
+	return !b.panics && !b.single() && (e.record.Out() || e.suspect())
+}
+
+// assess tells pickers who is out. If fewer than the panic threshold would be
+// left, nobody is: those that are left would be crushed. mu is held.
+func (b *fleet) assess() {
+	p := b.channel.cfg.Table.Channel.Balance
+	b.panics = false
+	usable := 0
+	for _, e := range b.endpoints {
+		if e.ready() && !b.out(e) {
+			usable++
+		}
+	}
+	b.panics = usable*100 < len(b.endpoints)*p.PanicPercent
+	for _, e := range b.endpoints {
+		e.SetOut(b.out(e))
+	}
+}
+
+// picker returns the picker over the endpoints that are ready. mu is held.
+func (b *fleet) picker() *picker {
+	b.assess()
+	p := &picker{channel: b.channel}
+	policy := b.channel.cfg.Table.Channel.Balance
+	p.endpoints = b.candidates(policy)
+	for _, e := range b.endpoints {
+		if e.ready() && e.Out() && e.record.Out() {
+			p.trials = append(p.trials, e)
+		}
+	}
+	entries := b.weigh(p.endpoints, policy)
+	b.engine(p, entries, policy)
+	return p
+}
+
+// candidates returns who may be picked. The hash knows every endpoint, those
+// without a connection too, so that only their own keys move. The others know
+// those that are in; who is out is no part of a rotation, or its neighbour
+// would have the turns of both. mu is held.
+func (b *fleet) candidates(p policy.Balance) []*endpoint {
+	if p.Picker == policy.ConsistentHash {
+		return slices.Clip(b.endpoints)
+	}
+	in := make([]*endpoint, 0, b.ready)
+	add := func(list []*endpoint, out bool) {
+		for _, e := range list {
+			if e.ready() && e.Out() == out {
+				in = append(in, e)
+			}
+		}
+	}
+	add(b.endpoints, false)
+	add(b.leaving, false)
+	if len(in) == 0 { // all are out
+		add(b.endpoints, true)
+	}
+	return in
+}
+
+// engine makes the part of p that decides. mu is held.
+func (b *fleet) engine(p *picker, entries []balance.Entry, of policy.Balance) {
+	switch of.Picker {
+	case policy.LeastRequest:
+		p.engine, p.counts, p.random = balance.NewLeastRequest(entries, of.Choices), true, true
+	case policy.PeakEWMA:
+		p.engine, p.counts, p.random, p.timed = balance.NewPeakEWMA(entries), true, true, true
+	case policy.ConsistentHash:
+		var prev balance.Picker
+		if last := b.channel.ready.Load(); last != nil {
+			prev = last.engine
+		}
+		p.engine = balance.NewHash(entries, balance.HashConfig{MaxLoadPercent: of.HashMaxLoadPercent}, prev)
+		p.counts, p.random, p.header = of.HashMaxLoadPercent > 0, true, of.HashHeader
+		p.keyed = true
+	default:
+		p.engine = balance.NewRoundRobin(entries, &b.channel.turn)
+	}
+}

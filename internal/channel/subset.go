@@ -1,0 +1,47 @@
+package channel
+
+import (
+	"hash/fnv"
+
+	"google.golang.org/grpc/resolver"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/subset"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// subset returns those of the endpoints that this client uses: all, unless
+// there are more than the contract's bound. Keys must find their endpoint
+// whoever asks, so consistent hashing uses all. mu is held.
+func (b *fleet) subset(found []resolver.Endpoint) []resolver.Endpoint {
+	p := b.channel.cfg.Table.Channel.Balance
+	if p.SubsetSize == 0 || len(found) <= p.SubsetSize || p.Picker == policy.ConsistentHash {
+		return found
+	}
+	ids := make([]subset.ID, 0, len(found))
+	for i := range found {
+		ids = append(ids, identify(found[i].Addresses))
+	}
+	chosen := make([]resolver.Endpoint, 0, p.SubsetSize)
+	for _, i := range subset.Pick(b.channel.identity, ids, p.SubsetSize) {
+		chosen = append(chosen, found[i])
+	}
+	return chosen
+}
+
+// identify returns the number that every client knows these addresses by.
+func identify(addrs []resolver.Address) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(key(addrs)))
+	return h.Sum64()
+}
+
+// identity returns who the client is among the clients of the same fleet.
+func identity(cfg Config) subset.Identity {
+	if cfg.Ordinal >= 0 {
+		return subset.Ordinal(uint64(cfg.Ordinal)) //nolint:gosec // not negative
+	}
+	if cfg.Name == "" {
+		return subset.Hash(cfg.Random())
+	}
+	return subset.Hash(keyHash(cfg.Name))
+}
