@@ -58,11 +58,38 @@ func (c *Connection) Suspect() bool { return c.suspect.Load() }
 func (c *Connection) ProbeSent() { c.probe.CompareAndSwap(probeStarted, probeSent) }
 
 // ProbeOver says that the probe has ended: answered, failed or timed out.
-func (c *Connection) ProbeOver() { c.probe.Store(probeOver) }
+func (c *Connection) ProbeOver() {
+	if !c.probe.CompareAndSwap(probeStarted, probeOver) {
+		c.probe.CompareAndSwap(probeSent, probeOver)
+	}
+}
+
+// A state is where a connection stands.
+type state uint8
+
+const (
+	trusted   state = iota
+	suspected       // and not probed at the moment
+	probed          // suspected, and a probe is on its way
+	condemned
+)
 
 // watch is what checks remember of a connection.
 type watch struct {
-	read     uint64 // as last seen
-	timeouts uint64 // when something was last read
-	quiet    time.Duration
+	state state
+	fails uint8 // inconclusive probes in a row
+	calm  uint8 // probes in a row that were answered while no attempt was
+	idle  bool  // nothing waited at the last check
+
+	read   uint64        // as of the last check
+	count  uint64        // attempts sent, as of the last check
+	done   uint64        // attempts over but for timeouts, as of the last check
+	owed   uint64        // timeouts, when something was last read
+	old    uint64        // attempts sent before the last probe was answered
+	waits  time.Duration // since when something new waits unanswered; 0 is nothing
+	quiet  time.Duration // since when nothing was read
+	began  time.Duration // when the probe did
+	stream time.Duration // when its stream was seen
+	wrote  uint64        // bytes written when it began
+	again  time.Duration // when the next probe may begin
 }

@@ -20,10 +20,10 @@
 //   - [Group.Check] when the time that the last one returned has come, and when
 //     Sent returned true, which happens at most once after a Check that
 //     returned zero: while nothing is in flight, no timer runs.
-//   - For each [Order] with [Probe]: one RPC on that connection alone, with the
-//     policy's ProbeTimeout times four as its deadline;
-//     [Connection.ProbeSent] once its stream exists (with grpc-go: after
-//     NewStream, which waits for the peer's stream limit), and
+//   - For each [Order] with [Probe]: one RPC on that connection alone, which is
+//     not told to Sent and Over, and is cancelled by the next order for that
+//     connection; [Connection.ProbeSent] once its stream exists (with grpc-go:
+//     after NewStream, which waits for the peer's stream limit), and
 //     [Connection.ProbeOver] when it ended in any way. What it answered is of no
 //     interest: an answer is bytes.
 //   - For each [Condemn]: close the net.Conn, and drop the Connection.
