@@ -151,16 +151,16 @@ func (f *Fleet) look(now time.Duration, records []*Record, random uint64) view {
 			r.voids += voids
 		}
 		if r.state.out() {
-			r.ring[r.head].add(fresh)
+			r.note(fresh)
 			continue
 		}
 		r.age(now, enough)
 		if fresh.results > 0 {
 			f.past.observe(fresh)
-			r.ring[r.head].add(fresh)
+			r.note(fresh)
 		}
 	}
-	v := view{policy: f.policy, rate: f.past.rate(), slowness: f.past.slowness()}
+	v := view{policy: f.policy, past: &f.past}
 	v.usual, v.streak = f.spectrum.take(records, random, f.policy)
 	v.failingNow = f.spectrum.failing
 	if whole := v.usual[len(v.usual)-1]; whole.timed >= fewest {
@@ -242,7 +242,7 @@ func (f *Fleet) next(now time.Duration, records []*Record, returning bool) time.
 		if r.state == Ejected {
 			next = min(next, r.until)
 		}
-		r.flags.Or(asleep)
+		r.flags.Store(r.flags.Load() | asleep)
 	}
 	if next == never {
 		return 0

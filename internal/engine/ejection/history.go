@@ -17,6 +17,7 @@ type history struct {
 
 	read counters // as of the last sweep
 	ring [buckets]bucket
+	bad  uint32 // failed and slow in the ring: most endpoints have none
 }
 
 // counters is what Add counts, read at one moment.
@@ -84,6 +85,12 @@ func (b *bucket) mean() float32 {
 	return b.sum / float32(b.timed)
 }
 
+// note adds to the newest bucket.
+func (h *history) note(fresh bucket) {
+	h.ring[h.head].add(fresh)
+	h.bad += fresh.failed + fresh.slow
+}
+
 // sums returns the sums over each of the spans.
 func (h *history) sums() (sums [len(spans)]bucket) {
 	var sum bucket
@@ -99,7 +106,7 @@ func (h *history) sums() (sums [len(spans)]bucket) {
 
 // forget empties the past.
 func (h *history) forget(now time.Duration) {
-	h.ring, h.head, h.opened = [buckets]bucket{}, 0, now
+	h.ring, h.bad, h.head, h.opened = [buckets]bucket{}, 0, 0, now
 }
 
 // collect returns what was counted since the last sweep.
@@ -152,5 +159,6 @@ func (h *history) age(now time.Duration, enough uint32) {
 
 func (h *history) next() {
 	h.head = (h.head + 1) & (buckets - 1)
+	h.bad -= h.ring[h.head].failed + h.ring[h.head].slow
 	h.ring[h.head] = bucket{}
 }

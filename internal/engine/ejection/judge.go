@@ -41,7 +41,7 @@ type finding struct {
 // view is what endpoints are judged against in one sweep.
 type view struct {
 	policy     policy.Ejection
-	rate       float64           // of failures, in the past
+	past       *past
 	slowness   float64           // which part of its latencies was slow
 	usual      [len(spans)]usual // over each span
 	streak     uint32            // failures in a row that are usual
@@ -57,21 +57,25 @@ const probation = 1
 
 // find returns the strongest reason to eject r.
 func (v *view) find(r *Record) finding {
-	found := v.inARow(r)
+	if r.bad == 0 {
+		return finding{}
+	}
 	sums := r.sums()
-	whole, back := sums[len(sums)-1].results, r.state == Returning
+	own := &sums[len(sums)-1]
+	found := v.inARow(r, own)
+	whole, back := own.results, r.state == Returning
 	if int(whole) < v.policy.MinRequests && (!back || whole < probation) {
 		return found
 	}
 	for i := range sums {
 		b, u := &sums[i], &v.usual[i]
-		if f := v.failing(b, u, back); f.weight > found.weight {
+		if f := v.failing(b, u, own, back); f.weight > found.weight {
 			found = f
 		}
 		if i < steady || !back && !r.steady() {
 			continue
 		}
-		if f := v.tooSlow(b, u, back); f.weight > found.weight {
+		if f := v.tooSlow(b, u, own, back); f.weight > found.weight {
 			found = f
 		}
 	}
@@ -80,13 +84,13 @@ func (v *view) find(r *Record) finding {
 
 // inARow looks for consecutive failures. They mean nothing if the peers have
 // them too, or if they fail so often that chance makes such a row.
-func (v *view) inARow(r *Record) finding {
+func (v *view) inARow(r *Record, own *bucket) finding {
 	n := r.streak.Load()
 	limit := uint32(v.policy.ConsecutiveFailures)
 	if limit == 0 || n < limit || v.streak > 0 {
 		return finding{}
 	}
-	peers := max(v.rate, v.failingNow)
+	peers := max(v.past.rate(own), v.failingNow)
 	for i := range v.usual {
 		peers = max(peers, float64(v.usual[i].rate))
 	}
@@ -101,7 +105,7 @@ func (v *view) inARow(r *Record) finding {
 }
 
 // failing compares a rate of failures with that of the peers.
-func (v *view) failing(b *bucket, u *usual, back bool) finding {
+func (v *view) failing(b *bucket, u *usual, own *bucket, back bool) finding {
 	p, chance, least, peersNeeded := v.policy, beyondChance, uint32(leastFailures), fewest
 	if back {
 		chance, least, peersNeeded = probationChance, 1, 1
@@ -113,7 +117,7 @@ func (v *view) failing(b *bucket, u *usual, back bool) finding {
 		100*(rate-float64(u.rate)) < float64(p.FailureDistance):
 		return finding{}
 	}
-	peers, n := max(v.rate, float64(u.rate), float64(v.usual[0].rate)), b.results
+	peers, n := max(v.past.rate(own), float64(u.rate), float64(v.usual[0].rate)), b.results
 	weight := divergence(n, rate, peers)
 	if weight < chance {
 		return finding{}
@@ -128,7 +132,7 @@ func (v *view) failing(b *bucket, u *usual, back bool) finding {
 // is asked of how many attempts were slow, and not of how far the latencies
 // spread: that holds whatever their distribution is, for a service with fast
 // and slow methods too.
-func (v *view) tooSlow(b *bucket, u *usual, back bool) finding {
+func (v *view) tooSlow(b *bucket, u *usual, own *bucket, back bool) finding {
 	least, chance, peersNeeded := uint32(leastFailures), beyondChance, fewest
 	if back {
 		least, chance, peersNeeded = 2, probationChance, 1
@@ -140,7 +144,7 @@ func (v *view) tooSlow(b *bucket, u *usual, back bool) finding {
 	if !slower(v.policy, mean, peers) {
 		return finding{}
 	}
-	weight := divergence(n, float64(b.slowness()), max(v.slowness, float64(u.slowness), float64(v.usual[0].slowness)))
+	weight := divergence(n, float64(b.slowness()), max(v.past.slowness(own), float64(u.slowness), float64(v.usual[0].slowness)))
 	if weight < chance {
 		return finding{}
 	}

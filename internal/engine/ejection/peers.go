@@ -141,8 +141,17 @@ func (p *past) observe(b bucket) {
 // least is the rate of anything bad that a healthy fleet is taken to have.
 const least = 0.002
 
-// rate returns the rate of failures of the fleet.
-func (p *past) rate() float64 { return max(least, (p.failed+0.5)/(p.results+50)) }
+// rate returns the rate of failures of the fleet without one endpoint's own.
+func (p *past) rate(own *bucket) float64 {
+	return without(p.failed, p.results, own.failed, own.results)
+}
 
 // slowness returns which part of its latencies was slow.
-func (p *past) slowness() float64 { return max(least, (p.slow+0.5)/(p.timed+50)) }
+func (p *past) slowness(own *bucket) float64 {
+	return without(p.slow, p.timed, own.slow, own.timed)
+}
+
+func without(bad, all float64, ownBad, own uint32) float64 {
+	bad, all = max(bad-float64(ownBad), 0), max(all-float64(own), 0)
+	return max(least, (bad+0.5)/(all+50))
+}

@@ -122,7 +122,7 @@ func (f *Fleet) trial(now time.Duration, i int, r *Record, random uint64) {
 			r.level--
 		}
 		f.eject(now, i, r, random, "its trials were abandoned")
-	case left < want && f.overdue(now, r) && answered < want-left:
+	case !f.policy.DryRun && left < want && f.overdue(now, r) && answered < want-left:
 		f.eject(now, i, r, random, "a trial had no result")
 	}
 }
