@@ -68,11 +68,13 @@ type fleet struct {
 	queue   []*endpoint // that are to be connected
 	dialing int         // connects that run
 
-	ejection *ejection.Fleet
-	liveness *liveness.Group
-	sweeping alarm // runs sweep
-	checking alarm // runs check
-	panics   bool  // too few are usable: nobody is out
+	ejection  *ejection.Fleet
+	liveness  *liveness.Group
+	sweeping  alarm // runs sweep
+	checking  alarm // runs check
+	outs      int   // endpoints that are ejected or suspected
+	returning bool  // some have less than their full weight
+	panics    bool  // too few are usable: nobody is out
 
 	events   []observe.EndpointChange // that observers have not been told of
 	lastErr  error                    // why the last connect failed
@@ -88,12 +90,15 @@ func (b *fleet) unlock() {
 	events := b.events
 	b.events = nil
 	b.mu.Unlock()
-	hook := b.channel.cfg.Observer.Endpoint
-	if hook == nil {
-		return
-	}
 	for _, e := range events {
-		hook(e)
+		b.channel.cfg.Observer.Endpoint(e)
+	}
+}
+
+// tell has observers told of e once mu is released.
+func (b *fleet) tell(e observe.EndpointChange) {
+	if b.channel.cfg.Observer.Endpoint != nil {
+		b.events = append(b.events, e)
 	}
 }
 
@@ -125,12 +130,18 @@ func (b *fleet) list(found []resolver.Endpoint) {
 	var fresh []*endpoint
 	same := 0 // what comes next in before, if nothing changed
 	changed := false
+	if len(before) == 0 {
+		b.byKey = make(map[string]*endpoint, len(found))
+		fresh = make([]*endpoint, 0, len(found))
+		b.queue = make([]*endpoint, 0, len(found))
+	}
 	for i := range found {
 		f := &found[i]
 		if len(f.Addresses) == 0 {
 			continue
 		}
 		var e *endpoint
+		// Most updates change little: what comes next is what came next before.
 		if same < len(before) && sameAddresses(before[same].found.Addresses, f.Addresses) {
 			e = before[same]
 		} else if e = b.known(f.Addresses); e == nil {
@@ -140,6 +151,7 @@ func (b *fleet) list(found []resolver.Endpoint) {
 				continue
 			}
 			fresh = append(fresh, e)
+			same--
 		} else if same+1 < len(before) && before[same+1] == e {
 			same++
 		}
@@ -195,7 +207,7 @@ func (b *fleet) add(e *endpoint) error {
 	e.conn, e.state = conn, connectivity.Idle
 	k := key(e.found.Addresses)
 	e.next, b.byKey[k] = b.byKey[k], e
-	b.events = append(b.events, b.change(e, "", "idle", nil))
+	b.tell(b.change(e, "", "idle", nil))
 	return nil
 }
 
@@ -236,7 +248,7 @@ func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
 	if was == connectivity.TransientFailure && is != connectivity.Ready {
 		return
 	}
-	b.events = append(b.events, b.change(e, word(was), word(is), s.ConnectionError))
+	b.tell(b.change(e, word(was), word(is), s.ConnectionError))
 	b.count(was, -1)
 	b.count(is, +1)
 	if !e.leaving {
@@ -258,6 +270,7 @@ func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
 
 func (b *fleet) onReady(e *endpoint) {
 	e.readyAt = b.channel.clock()
+	b.suspected(e, false)
 	e.SetOut(b.out(e))
 	e.SetLost(false)
 	if len(b.leaving) > 0 && b.settled() {
@@ -268,7 +281,7 @@ func (b *fleet) onReady(e *endpoint) {
 	} else {
 		b.publishSoon()
 	}
-	b.sweeping.in(b, 0, b.sweep)
+	b.sweeping.in(b, firstSweep, b.sweep)
 }
 
 func (b *fleet) onLoss(e *endpoint) {
@@ -287,13 +300,7 @@ func (b *fleet) onLoss(e *endpoint) {
 // ask has the names looked up again if half of the endpoints are of no use.
 // The resolver limits how often that happens.
 func (b *fleet) ask() {
-	usable := 0
-	for _, e := range b.endpoints {
-		if e.ready() && !b.out(e) {
-			usable++
-		}
-	}
-	if 2*usable <= len(b.endpoints) {
+	if 2*(b.ready-len(b.leaving)-b.outs) <= len(b.endpoints) {
 		b.cc.ResolveNow(resolver.ResolveNowOptions{})
 	}
 }

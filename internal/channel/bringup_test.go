@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/serviceconfig"
 
 	"github.com/surefoot-rpc/surefoot/contract"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 )
 
 // fakeConn stands for grpc-go around a balancer. What the balancer asks for is
@@ -64,7 +65,8 @@ func (c *fakeConn) settle() {
 
 func testChannel(t testing.TB) *Channel {
 	t.Helper()
-	table, err := contract.Compile(contract.Sources{})
+	// All of a fleet, however large.
+	table, err := contract.Compile(contract.Sources{House: &surefootv1.Service{Balance: &surefootv1.Balance{Subset: &surefootv1.Subset{Size: new(int32(0))}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

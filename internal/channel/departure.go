@@ -66,8 +66,10 @@ func (b *fleet) dismiss() {
 
 // drop ends an endpoint. Its calls have the drain time to end. mu is held.
 func (b *fleet) drop(e *endpoint) {
-	b.events = append(b.events, b.change(e, word(e.state), "gone", nil))
+	b.tell(b.change(e, word(e.state), "gone", nil))
 	b.count(e.state, -1)
+	b.ejected(e, false)
+	b.suspected(e, false)
 	b.forget(e)
 	e.state = connectivity.Shutdown
 	e.SetLost(true)

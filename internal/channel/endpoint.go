@@ -25,15 +25,16 @@ type endpoint struct {
 	record ejection.Record            // what attempts said; atomics
 	wire   atomic.Pointer[connection] // the connection of today, nil before the first
 
-	found   resolver.Endpoint // as the resolver last said
-	next    *endpoint         // with the same key
-	conn    balancer.SubConn
-	state   connectivity.State
-	readyAt time.Duration // when it last became ready, on the channel's clock
-	kept    bool          // named by the update that is being applied
-	leaving bool          // no longer listed, used until others can be
-	dialing bool          // counts among the connects that run
-	waiting *time.Timer   // until it may connect, nil if it need not wait
+	found              resolver.Endpoint // as the resolver last said
+	next               *endpoint         // with the same key
+	conn               balancer.SubConn
+	state              connectivity.State
+	readyAt            time.Duration // when it last became ready, on the channel's clock
+	kept               bool          // named by the update that is being applied
+	leaving            bool          // no longer listed, used until others can be
+	ejected, suspected bool          // as observers were told
+	dialing            bool          // counts among the connects that run
+	waiting            *time.Timer   // until it may connect, nil if it need not wait
 }
 
 // endpointKey is how a handshake finds the endpoint in the attributes of the
@@ -69,12 +70,6 @@ func (e *endpoint) zone() string { return attribute.Zone(e.found) }
 
 // ready reports whether the endpoint has a connection.
 func (e *endpoint) ready() bool { return e.state == connectivity.Ready }
-
-// suspect reports whether its connection may be dead.
-func (e *endpoint) suspect() bool {
-	w := e.wire.Load()
-	return w != nil && w.life.Suspect()
-}
 
 // key is what endpoints are looked up by. Endpoints that differ in attributes
 // alone, as those behind an HTTP proxy do, share it.

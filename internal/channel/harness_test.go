@@ -36,6 +36,8 @@ type server struct {
 	gets    atomic.Int64 // attempts that reached the handler
 	applied atomic.Int64 // reservations applied
 
+	slowDial time.Duration
+
 	mu   sync.Mutex
 	lis  *bufconn.Listener
 	grpc *grpc.Server
@@ -99,6 +101,9 @@ func (s *server) hang() {
 }
 
 func (s *server) dial(ctx context.Context) (net.Conn, error) {
+	if s.slowDial > 0 {
+		<-time.After(s.slowDial)
+	}
 	s.mu.Lock()
 	lis := s.lis
 	s.mu.Unlock()

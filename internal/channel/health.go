@@ -9,6 +9,9 @@ import (
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
+// firstSweep is how long after a new connection the ejection looks at it first.
+const firstSweep = 100 * time.Millisecond
+
 // sweepSoon is called by attempts whose end is reason to judge an endpoint.
 func (b *fleet) sweepSoon() {
 	b.mu.Lock()
@@ -33,13 +36,15 @@ func (b *fleet) sweep() {
 	changes, next := b.ejection.Sweep(now, records, b.channel.cfg.Random())
 	for _, c := range changes {
 		e := connected[c.Index]
-		b.events = append(b.events, b.because(e, c.From.String(), c.To.String(), c.Why))
+		b.ejected(e, e.record.Out())
+		b.tell(b.because(e, c.From.String(), c.To.String(), c.Why))
 	}
 	if next > 0 {
 		b.sweeping.in(b, next-now, b.sweep)
 	}
-	returning := slices.ContainsFunc(records, func(r *ejection.Record) bool { return r.Weight() < 100 })
-	if len(changes) > 0 || returning {
+	returned := b.returning
+	b.returning = slices.ContainsFunc(records, func(r *ejection.Record) bool { return r.Weight() < 100 })
+	if len(changes) > 0 || b.returning || returned {
 		b.publish()
 	}
 	if len(changes) > 0 {
@@ -85,13 +90,15 @@ func (b *fleet) obey(e *endpoint, a liveness.Action) {
 	wire := e.wire.Load()
 	switch a {
 	case liveness.Suspect:
-		b.events = append(b.events, b.because(e, "ready", "suspect", "an attempt waits and nothing is read"))
+		b.suspected(e, true)
+		b.tell(b.because(e, "ready", "suspect", "an attempt waits and nothing is read"))
 	case liveness.Clear:
-		b.events = append(b.events, b.because(e, "suspect", "ready", "something was read"))
+		b.suspected(e, false)
+		b.tell(b.because(e, "suspect", "ready", "something was read"))
 	case liveness.Probe:
 		b.probe(e, wire)
 	case liveness.Condemn:
-		b.events = append(b.events, b.because(e, "suspect", "condemned", "a probe was sent and nothing is read"))
+		b.tell(b.because(e, "suspect", "condemned", "a probe was sent and nothing is read"))
 		wire.cut()
 	case liveness.Inconclusive: // another follows
 	}

@@ -73,7 +73,7 @@ func (p *picker) trial(a *attemptState, avoid []*balance.Endpoint) *endpoint {
 	}
 	now := p.channel.clock()
 	for _, e := range p.trials {
-		if !e.Lost() && !e.suspect() && !slices.Contains(avoid, &e.Endpoint) && e.record.TakeTrial(now) {
+		if !e.Lost() && !slices.Contains(avoid, &e.Endpoint) && e.record.TakeTrial(now) {
 			return e
 		}
 	}

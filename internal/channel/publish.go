@@ -62,23 +62,43 @@ func (b *fleet) single() bool {
 
 // out reports whether e is to be picked only if no other is left.
 func (b *fleet) out(e *endpoint) bool {
-	return !b.panics && !b.single() && (e.record.Out() || e.suspect())
+	return (e.ejected || e.suspected) && !b.panics && !b.single()
+}
+
+// ejected says whether e is ejected, suspected whether its connection is
+// suspected of being dead. mu is held.
+func (b *fleet) ejected(e *endpoint, is bool)   { b.mark(e, &e.ejected, is) }
+func (b *fleet) suspected(e *endpoint, is bool) { b.mark(e, &e.suspected, is) }
+
+func (b *fleet) mark(e *endpoint, what *bool, is bool) {
+	was := e.ejected || e.suspected
+	*what = is
+	switch now := e.ejected || e.suspected; {
+	case now && !was:
+		b.outs++
+	case was && !now:
+		b.outs--
+		e.SetOut(false)
+	}
 }
 
 // assess tells pickers who is out. If fewer than the panic threshold would be
 // left, nobody is: those that are left would be crushed. mu is held.
 func (b *fleet) assess() {
-	p := b.channel.cfg.Table.Channel.Balance
-	b.panics = false
+	if b.outs == 0 {
+		return
+	}
 	usable := 0
 	for _, e := range b.endpoints {
-		if e.ready() && !b.out(e) {
+		if e.ready() && !e.ejected && !e.suspected {
 			usable++
 		}
 	}
-	b.panics = usable*100 < len(b.endpoints)*p.PanicPercent
+	b.panics = usable*100 < len(b.endpoints)*b.channel.cfg.Table.Channel.Balance.PanicPercent
 	for _, e := range b.endpoints {
-		e.SetOut(b.out(e))
+		if out := b.out(e); out != e.Out() {
+			e.SetOut(out)
+		}
 	}
 }
 
@@ -88,9 +108,11 @@ func (b *fleet) picker() *picker {
 	p := &picker{channel: b.channel}
 	policy := b.channel.cfg.Table.Channel.Balance
 	p.endpoints = b.candidates(policy)
-	for _, e := range b.endpoints {
-		if e.ready() && e.Out() && e.record.Out() {
-			p.trials = append(p.trials, e)
+	if b.outs > 0 {
+		for _, e := range b.endpoints {
+			if e.ready() && e.Out() && e.ejected {
+				p.trials = append(p.trials, e)
+			}
 		}
 	}
 	entries := b.weigh(p.endpoints, policy)
@@ -109,7 +131,7 @@ func (b *fleet) candidates(p policy.Balance) []*endpoint {
 	in := make([]*endpoint, 0, b.ready)
 	add := func(list []*endpoint, out bool) {
 		for _, e := range list {
-			if e.ready() && e.Out() == out {
+			if e.ready() && (b.outs == 0 || e.Out() == out) {
 				in = append(in, e)
 			}
 		}

@@ -1,8 +1,6 @@
 package channel
 
 import (
-	"hash/fnv"
-
 	"google.golang.org/grpc/resolver"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/subset"
@@ -30,9 +28,7 @@ func (b *fleet) subset(found []resolver.Endpoint) []resolver.Endpoint {
 
 // identify returns the number that every client knows these addresses by.
 func identify(addrs []resolver.Address) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(key(addrs)))
-	return h.Sum64()
+	return keyHash(key(addrs))
 }
 
 // identity returns who the client is among the clients of the same fleet.

@@ -17,11 +17,10 @@ func (b *fleet) weigh(endpoints []*endpoint, p policy.Balance) []balance.Entry {
 	now := b.channel.clock()
 	soon := time.Duration(0) // when a weight changes next
 	entries := make([]balance.Entry, len(endpoints))
-	plain := true
+	plain := p.SlowStart == 0 && !b.returning
 	for i, e := range endpoints {
 		entries[i] = balance.Entry{Endpoint: &e.Endpoint, Weight: e.weight()}
-		returning := e.record.Weight()
-		plain = plain && returning == 100 && p.SlowStart == 0 && entries[i].Weight == 1
+		plain = plain && entries[i].Weight == 1
 	}
 	if !plain {
 		for i, e := range endpoints {

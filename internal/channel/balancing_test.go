@@ -1,0 +1,336 @@
+package channel_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/status"
+
+	"github.com/surefoot-rpc/surefoot"
+	"github.com/surefoot-rpc/surefoot/call"
+	"github.com/surefoot-rpc/surefoot/endpoint"
+	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+)
+
+// steadily makes one call each interval, for d, and returns how many failed.
+func (w *world) steadily(interval, d time.Duration) (failed int) {
+	w.t.Helper()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		<-tick.C
+		if _, err := w.stub.Get(w.t.Context(), getRequest); err != nil {
+			failed++
+		}
+	}
+	return failed
+}
+
+// share returns the part of the attempts since forget that s got.
+func (w *world) share(s *server) float64 {
+	all := int64(0)
+	for _, o := range w.servers {
+		all += o.gets.Load()
+	}
+	return float64(s.gets.Load()) / float64(max(all, 1))
+}
+
+// sick is a server that can be made ill.
+type sick struct{ ill atomic.Bool }
+
+func (k *sick) server(handle func(context.Context) error) func(*server) {
+	return func(s *server) {
+		s.get = func(ctx context.Context, _ *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+			<-time.After(5 * time.Millisecond)
+			if s.name == "a" && k.ill.Load() {
+				if err := handle(ctx); err != nil {
+					return nil, err
+				}
+			}
+			return &inventoryv1.GetResponse{Server: s.name}, nil
+		}
+	}
+}
+
+func TestEndpointThatIsBadIsEjectedAndComesBack(t *testing.T) {
+	for name, handle := range map[string]func(context.Context) error{
+		"errors": func(context.Context) error { return status.Error(codes.Unavailable, "overloaded") },
+		"slow": func(ctx context.Context) error {
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var a sick
+				w := newWorld(t, 10, a.server(handle))
+				defer w.close()
+				w.warm()
+				if n := w.steadily(2*time.Millisecond, 5*time.Second); n > 0 {
+					t.Fatalf("%d failed while all was well", n)
+				}
+				a.ill.Store(true)
+				if n := w.steadily(2*time.Millisecond, 2*time.Second); n > 0 {
+					t.Errorf("%d calls failed", n)
+				}
+				w.forget()
+				if n := w.steadily(2*time.Millisecond, 20*time.Second); n > 0 {
+					t.Errorf("%d calls failed", n)
+				}
+				if s := w.share(w.servers[0]); s > 0.01 {
+					t.Errorf("the bad server has %.2f %% of the attempts, from 2 s after it became bad", 100*s)
+				}
+				a.ill.Store(false)
+				w.steadily(2*time.Millisecond, 15*time.Second)
+				w.forget()
+				w.steadily(2*time.Millisecond, 5*time.Second)
+				if s := w.share(w.servers[0]); s < 0.09 {
+					t.Errorf("15 s after it healed the server has %.1f %% of the attempts, want 10", 100*s)
+				}
+			})
+		})
+	}
+}
+
+func TestServerThatAnswersNotFoundIsNotEjected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a sick
+		w := newWorld(t, 4, a.server(func(context.Context) error { return status.Error(codes.NotFound, "no anvil") }))
+		defer w.close()
+		w.warm()
+		a.ill.Store(true)
+		w.steadily(2*time.Millisecond, 5*time.Second)
+		if s := w.share(w.servers[0]); s < 0.24 {
+			t.Errorf("it has %.1f %% of the attempts, want 25", 100*s)
+		}
+	})
+}
+
+// A server hangs: what is sent is swallowed, nothing comes back, and no
+// connection ever breaks.
+func TestHungServerIsFoundByAProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 5, nil)
+		defer w.close()
+		w.warm()
+		w.steadily(5*time.Millisecond, time.Second)
+		w.servers[0].hang()
+		if n := w.steadily(5*time.Millisecond, time.Second); n > 0 {
+			t.Errorf("%d calls failed", n)
+		}
+		w.forget()
+		w.steadily(5*time.Millisecond, 10*time.Second)
+		if n := w.servers[0].gets.Load(); n != 0 {
+			t.Errorf("a hung server handled %d calls", n)
+		}
+		_, attempts := w.seen()
+		for _, a := range attempts {
+			if a.Endpoint == "a" && a.Verdict != "success" {
+				t.Errorf("attempt on the hung server, %v after it was known: %s", a.Start, a.Verdict)
+			}
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if text := fmt.Sprint(w.changes); !strings.Contains(text, "condemned") {
+			t.Errorf("nobody was condemned: %s", text)
+		}
+	})
+}
+
+// One address stands for many servers: it hangs, and is neither ejected nor
+// condemned.
+func TestSingleEndpointIsNeverGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, func(s *server) {
+			s.get = func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				return nil, status.Error(codes.Unavailable, "one of many is ill")
+			}
+		})
+		defer w.close()
+		w.steadily(10*time.Millisecond, 5*time.Second)
+		w.servers[0].hang()
+		w.steadily(10*time.Millisecond, 5*time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, c := range w.changes {
+			switch c.To {
+			case "ejected", "suspect", "condemned":
+				t.Errorf("%+v", c)
+			}
+		}
+	})
+}
+
+// The whole fleet is replaced: nobody waits for the new one.
+func TestReplacedFleetIsUsedUntilTheNewOneIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4, nil)
+		defer w.close()
+		old, young := w.servers[:2], w.servers[2:]
+		w.names.InitialState(w.state(old...))
+		for _, s := range young {
+			s.slowDial = 500 * time.Millisecond
+		}
+		w.steadily(10*time.Millisecond, time.Second)
+		w.names.UpdateState(w.state(young...))
+		for range 200 {
+			began := time.Now()
+			if _, err := w.stub.Get(t.Context(), getRequest); err != nil || time.Since(began) > 0 {
+				t.Fatalf("%v after %v", err, time.Since(began))
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		w.forget()
+		w.steadily(10*time.Millisecond, time.Second)
+		for _, s := range old {
+			if n := s.gets.Load(); n > 0 {
+				t.Errorf("%s, which is gone, got %d calls", s.name, n)
+			}
+		}
+	})
+}
+
+// A stream on an endpoint that left is cut when the drain time is over.
+func TestDrainOfALongStreamIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2, func(s *server) {
+			s.watch = func(_ *inventoryv1.WatchRequest, stream inventoryv1.Inventory_WatchServer) error {
+				_ = stream.Send(&inventoryv1.WatchResponse{Server: s.name})
+				<-stream.Context().Done()
+				return nil
+			}
+		}, contractOf(nil, &surefootv1.Service{Connection: &surefootv1.Connection{DrainMs: new(int64(60_000))}}))
+		defer w.close()
+		w.warm()
+		stream, err := w.stub.Watch(t.Context(), &inventoryv1.WatchRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stays := w.servers[0]
+		if first.GetServer() == stays.name {
+			stays = w.servers[1]
+		}
+		began := time.Now()
+		w.names.UpdateState(w.state(stays))
+		if _, err = stream.Recv(); status.Code(err) != codes.Unavailable || time.Since(began).Round(time.Second) != time.Minute {
+			t.Errorf("%v after %v, want UNAVAILABLE after 1m", err, time.Since(began))
+		}
+	})
+}
+
+// Keys stay where they are, and those of a server that is down come back.
+func TestKeysStayWithTheirEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8, nil, contractOf(nil, &surefootv1.Service{Balance: &surefootv1.Balance{
+			Policy: &surefootv1.Balance_ConsistentHash{ConsistentHash: &surefootv1.ConsistentHash{Header: new("x-shard")}},
+		}}))
+		defer w.close()
+		w.client.Connect()
+		time.Sleep(time.Second)
+		const keys = 400
+		where := func() (at [keys]string) {
+			for k := range keys {
+				ctx := metadata.AppendToOutgoingContext(t.Context(), "x-shard", fmt.Sprint("shard-", k))
+				if k%2 == 0 { // says the same in another way
+					ctx = call.WithHashKey(t.Context(), fmt.Sprint("shard-", k))
+				}
+				r, err := w.stub.Get(ctx, getRequest)
+				if err != nil {
+					t.Fatal(err)
+				}
+				at[k] = r.GetServer()
+			}
+			return at
+		}
+		before := where()
+		if again := where(); again != before {
+			t.Error("keys moved, and nothing had happened")
+		}
+		w.servers[0].kill()
+		synctest.Wait()
+		during := where()
+		for k := range keys {
+			if moved := during[k] != before[k]; moved != (before[k] == "a") {
+				t.Errorf("key %d was at %s, is at %s while a is down", k, before[k], during[k])
+			}
+		}
+		w.servers[0].start()
+		time.Sleep(5 * time.Second)
+		if after := where(); after != before {
+			t.Error("not every key came back")
+		}
+		if _, err := w.stub.Get(t.Context(), getRequest); err != nil {
+			t.Errorf("a call without a key: %v", err)
+		}
+	})
+}
+
+func TestCallsStayInTheirZoneWhileItIsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8, nil, surefoot.WithZone("east"))
+		defer w.close()
+		var st resolver.State
+		for i, s := range w.servers {
+			e := resolver.Endpoint{Addresses: []resolver.Address{{Addr: s.name}}}
+			st.Endpoints = append(st.Endpoints, endpoint.WithZone(e, []string{"east", "west"}[i%2]))
+		}
+		w.names.InitialState(st)
+		w.client.Connect()
+		time.Sleep(time.Second)
+		inEast := func() float64 {
+			w.forget()
+			w.steadily(time.Millisecond, time.Second)
+			return w.share(w.servers[0]) + w.share(w.servers[2]) + w.share(w.servers[4]) + w.share(w.servers[6])
+		}
+		if s := inEast(); s != 1 {
+			t.Errorf("%.2f of the calls stay in the zone", s)
+		}
+		w.servers[0].kill()
+		w.servers[2].kill()
+		time.Sleep(100 * time.Millisecond)
+		if s := inEast(); s < 0.69 || s > 0.71 { // half of it with 40 % to spare
+			t.Errorf("%.2f of the calls stay in a zone that has lost half, want 0.70", s)
+		}
+	})
+}
+
+func TestNewEndpointStartsSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4, nil, contractOf(nil, &surefootv1.Service{Balance: &surefootv1.Balance{SlowStartMs: new(int64(10_000))}}))
+		defer w.close()
+		w.names.InitialState(w.state(w.servers[:3]...))
+		w.steadily(time.Millisecond, 20*time.Second)
+		w.names.UpdateState(w.state(w.servers...))
+		last := 0.0
+		for range 5 {
+			w.forget()
+			w.steadily(time.Millisecond, 2*time.Second)
+			s := w.share(w.servers[3])
+			if s <= last {
+				t.Errorf("its share went from %.3f to %.3f", last, s)
+			}
+			last = s
+		}
+		w.forget()
+		w.steadily(time.Millisecond, 2*time.Second)
+		if s := w.share(w.servers[3]); s < 0.24 {
+			t.Errorf("a share of %.3f at the end, want 0.25", s)
+		}
+	})
+}
