@@ -70,6 +70,9 @@ type fleet struct {
 
 	ejection  *ejection.Fleet
 	liveness  *liveness.Group
+	judged    []*endpoint // those that the last of the two looked at
+	records   []*ejection.Record
+	watched   []*liveness.Connection
 	sweeping  alarm // runs sweep
 	checking  alarm // runs check
 	outs      int   // endpoints that are ejected or suspected
@@ -281,7 +284,8 @@ func (b *fleet) onReady(e *endpoint) {
 	} else {
 		b.publishSoon()
 	}
-	b.sweeping.in(b, firstSweep, b.sweep)
+	b.sweeping.in(b, firstLook, b.sweep)
+	b.checking.in(b, firstLook, b.check)
 }
 
 func (b *fleet) onLoss(e *endpoint) {

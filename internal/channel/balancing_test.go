@@ -298,7 +298,7 @@ func TestCallsStayInTheirZoneWhileItIsWell(t *testing.T) {
 			w.steadily(time.Millisecond, time.Second)
 			return w.share(w.servers[0]) + w.share(w.servers[2]) + w.share(w.servers[4]) + w.share(w.servers[6])
 		}
-		if s := inEast(); s != 1 {
+		if s := inEast(); s < 0.999 {
 			t.Errorf("%.2f of the calls stay in the zone", s)
 		}
 		w.servers[0].kill()

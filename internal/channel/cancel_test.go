@@ -31,7 +31,7 @@ func TestAttemptsEndTheSameWayHoweverTheyAreCancelled(t *testing.T) {
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 2, nil, way.opts...)
+				w := newWorld(t, 2, nil, append(way.opts, trusting())...)
 				defer w.close()
 				w.warm()
 				call := func(cancelAfter time.Duration) (time.Duration, error) {

@@ -42,6 +42,7 @@ type server struct {
 	lis  *bufconn.Listener
 	grpc *grpc.Server
 	open map[*pipe]bool
+	hung bool
 }
 
 func (s *server) Get(ctx context.Context, r *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
@@ -95,6 +96,7 @@ func (s *server) kill() {
 func (s *server) hang() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.hung = true
 	for p := range s.open {
 		p.hung.Store(true)
 	}
@@ -105,9 +107,13 @@ func (s *server) dial(ctx context.Context) (net.Conn, error) {
 		<-time.After(s.slowDial)
 	}
 	s.mu.Lock()
-	lis := s.lis
+	lis, hung := s.lis, s.hung
 	s.mu.Unlock()
 	conn, err := lis.DialContext(ctx)
+	if hung { // its kernel accepts, and that is all
+		_ = conn.Close()
+		conn, _ = net.Pipe()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +124,7 @@ func (s *server) dial(ctx context.Context) (net.Conn, error) {
 		_ = conn.Close()
 		return nil, errors.New("connection refused")
 	}
+	p.hung.Store(hung)
 	s.open[p] = true
 	return p, nil
 }
@@ -263,6 +270,11 @@ func (w *world) forget() {
 		s.gets.Store(0)
 		s.applied.Store(0)
 	}
+}
+
+// trusting returns an option that suspects no connection.
+func trusting() surefoot.ClientOption {
+	return surefoot.WithHouseDefaults(&surefootv1.Service{Connection: &surefootv1.Connection{Liveness: &surefootv1.Liveness{Off: new(true)}}})
 }
 
 // contractOf returns an option that changes the inventory's contract.

@@ -9,8 +9,9 @@ import (
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
-// firstSweep is how long after a new connection the ejection looks at it first.
-const firstSweep = 100 * time.Millisecond
+// firstLook is how long after a connection is ready it is looked at first, so
+// that those of a new fleet are looked at together.
+const firstLook = 20 * time.Millisecond
 
 // sweepSoon is called by attempts whose end is reason to judge an endpoint.
 func (b *fleet) sweepSoon() {
@@ -24,14 +25,14 @@ func (b *fleet) sweep() {
 	if b.single() {
 		return
 	}
-	connected := make([]*endpoint, 0, b.ready)
-	records := make([]*ejection.Record, 0, b.ready)
+	connected, records := b.judged[:0], b.records[:0]
 	for _, e := range b.endpoints {
 		if e.ready() {
 			connected = append(connected, e)
 			records = append(records, &e.record)
 		}
 	}
+	b.judged, b.records = connected, records
 	now := b.channel.clock()
 	changes, next := b.ejection.Sweep(now, records, b.channel.cfg.Random())
 	for _, c := range changes {
@@ -64,14 +65,14 @@ func (b *fleet) check() {
 	if b.single() {
 		return
 	}
-	connected := make([]*endpoint, 0, b.ready)
-	watched := make([]*liveness.Connection, 0, b.ready)
+	connected, watched := b.judged[:0], b.watched[:0]
 	for _, e := range b.endpoints {
 		if w := e.wire.Load(); e.ready() && w != nil {
 			connected = append(connected, e)
 			watched = append(watched, &w.life)
 		}
 	}
+	b.judged, b.watched = connected, watched
 	now := b.channel.clock()
 	orders, next := b.liveness.Check(now, watched)
 	for _, o := range orders {

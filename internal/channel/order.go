@@ -23,7 +23,7 @@ func (c *Channel) DialOptions() []grpc.DialOption {
 	// The user's come before ours: their interceptors see a call once, however
 	// many attempts it takes.
 	opts = append(opts, c.cfg.Dial...)
-	if !strings.HasPrefix(c.cfg.Target, "xds:") {
+	if !strings.HasPrefix(strings.ToLower(c.cfg.Target), "xds:") {
 		// xDS brings its own balancer in a service config; nobody else may.
 		opts = append(opts, grpc.WithDisableServiceConfig(),
 			grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}]}`, policyName)))
@@ -46,7 +46,7 @@ func (c *Channel) DialOptions() []grpc.DialOption {
 
 		// Below the interceptors: names, connections, the wire. A resolver that
 		// the user gives for "dns" stands before ours.
-		grpc.WithResolvers(discovery.New(c.discovery())),
+		grpc.WithResolvers(discovery.Builders(c.cfg.Target, c.discovery())...),
 		// An HTTP proxy connects; it must not resolve, or it would balance.
 		grpc.WithLocalDNSResolution(),
 		// What was learnt of a fleet must outlive a quiet night.

@@ -151,7 +151,7 @@ func TestReserveIsRepeatedWhileItProvablyWasNotSent(t *testing.T) {
 
 func TestAttemptTimeoutMovesACallToAnotherServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, nil)
+		w := newWorld(t, 3, nil, trusting())
 		defer w.close()
 		w.warm()
 		w.servers[1].hang()
