@@ -157,6 +157,9 @@ func (w *writer) endpoint(e observe.EndpointChange) {
 			slog.String("from", e.From),
 			slog.String("to", e.To),
 		}
+		if e.Why != "" {
+			attrs = append(attrs, slog.String("why", e.Why))
+		}
 		return withError(attrs, e.Err)
 	})
 }

@@ -95,6 +95,7 @@ func everything(o *observe.Observer) {
 		{From: "connecting", To: "ready"},
 		{From: "ready", To: "transient_failure", Err: unreachable},
 		{From: "transient_failure", To: "gone"},
+		{From: "in", To: "ejected", Why: "5 failures in a row"},
 	} {
 		e.Target, e.Endpoint = target, "10.0.0.1:8443"
 		o.Endpoint(e)
