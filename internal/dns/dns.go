@@ -96,6 +96,9 @@ type Answer struct {
 	// Name is the rooted name that had them: with a search list, which of its
 	// names.
 	Name string
+	// Rank is the place of Name in the search list, 0 for the first that was
+	// asked for: the names before it have no answer.
+	Rank int
 	// Server is who answered; "" if it took no server.
 	Server string
 	// NoIPv4 and NoIPv6 are why nothing is known about the A or the AAAA records,
@@ -126,13 +129,13 @@ func (r *Resolver) Lookup(ctx context.Context, host string) (Answer, error) {
 		return a, nil
 	}
 	c := r.config()
-	a, skipped, err := search(ctx, c.candidates(host), func(name string) (Answer, error) {
+	a, rank, skipped, err := search(ctx, c.candidates(host), func(name string) (Answer, error) {
 		return r.lookupName(ctx, c, name)
 	})
 	if err != nil {
 		return Answer{}, err
 	}
-	a.Skipped = skipped
+	a.Rank, a.Skipped = rank, skipped
 	return a, nil
 }
 
@@ -146,30 +149,31 @@ func (r *Resolver) config() conf {
 	return c
 }
 
-// search asks for names in order until one has an answer. Skipped is the first
+// search asks for names in order until one has an answer, and returns which of
+// them that was. Skipped is the first
 // failure before that which was not a denial. The error is an *Error.
-func search[T any](ctx context.Context, names []string, ask func(name string) (T, error)) (answer T, skipped, err error) {
+func search[T any](ctx context.Context, names []string, ask func(name string) (T, error)) (answer T, rank int, skipped, err error) {
 	var none T
 	var first, failure *Error
-	for _, name := range names {
+	for rank, name := range names {
 		a, err := ask(name)
 		if err == nil {
 			if first != nil {
 				skipped = first
 			}
-			return a, skipped, nil
+			return a, rank, skipped, nil
 		}
 		e := asError(err)
 		switch {
 		case ctx.Err() != nil:
-			return none, nil, e
+			return none, 0, nil, e
 		case !e.Kind.final():
 			first = cmp.Or(first, e)
 		case failure == nil || failure.Kind == NXDomain:
 			failure = e // of those that deny, "exists without addresses" says more
 		}
 	}
-	return none, nil, cmp.Or(first, failure)
+	return none, 0, nil, cmp.Or(first, failure)
 }
 
 // local answers what needs no server.

@@ -44,7 +44,11 @@ func parseReply(msg []byte, id uint16, q dnsmessage.Question) (reply, error) {
 	got, err := p.Question()
 	if err != nil {
 		// RFC 1035 §4.1.2 wants the question back. Servers that fail before they
-		// have read it send none, and that must not be trusted over UDP.
+		// have read it send none, and that must not be trusted over UDP, but for
+		// one thing that does no harm: to ask again without EDNS (RFC 6891 §7).
+		if errors.Is(err, dnsmessage.ErrSectionDone) && (h.RCode == dnsmessage.RCodeFormatError || h.RCode == dnsmessage.RCodeNotImplemented) {
+			return reply{code: h.RCode}, nil
+		}
 		return reply{}, errNotOurs
 	}
 	if got.Type != q.Type || got.Class != q.Class || !equalName(got.Name, q.Name) {

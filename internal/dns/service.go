@@ -32,6 +32,8 @@ type Services struct {
 	TTL time.Duration
 	// Name is the rooted name that had them; Server is who answered.
 	Name, Server string
+	// Rank is the place of Name in the search list.
+	Rank int
 	// Skipped is why a name earlier in the search list, or a lower priority, was
 	// passed over when it was not denied. Nil is the normal case.
 	Skipped error
@@ -109,12 +111,13 @@ func (r *Resolver) LookupService(ctx context.Context, host string) (Services, er
 		return Services{}, &Error{Kind: BadName, Name: host, Type: typeSRV, Detail: why}
 	}
 	c := r.config()
-	s, skipped, err := search(ctx, c.candidates(host), func(name string) (Services, error) {
+	s, rank, skipped, err := search(ctx, c.candidates(host), func(name string) (Services, error) {
 		return r.lookupServices(ctx, c, name)
 	})
 	if err != nil {
 		return Services{}, err
 	}
+	s.Rank = rank
 	if s.Skipped == nil {
 		s.Skipped = skipped
 	}

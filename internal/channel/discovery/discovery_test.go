@@ -212,8 +212,8 @@ func TestSilentFamily(t *testing.T) {
 func TestAnotherNameOfTheSearchList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, cc := &fakeDNS{}, &fakeChannel{}
-		good := dns.Answer{Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, TTL: time.Second, Name: "svc.ns.test."}
-		other := dns.Answer{Addrs: []netip.Addr{netip.MustParseAddr("10.6.6.6")}, TTL: time.Second, Name: "svc."}
+		good := dns.Answer{Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, TTL: time.Second, Name: "svc.ns.test.", Rank: 1}
+		other := dns.Answer{Addrs: []netip.Addr{netip.MustParseAddr("10.6.6.6")}, TTL: time.Second, Name: "svc.", Rank: 2}
 		f.set(good, nil)
 		r := build(t, New(Config{Lookup: f.lookup}), "dns:///svc:80", cc)
 		defer r.Close()
@@ -223,7 +223,11 @@ func TestAnotherNameOfTheSearchList(t *testing.T) {
 		f.set(unsure, nil)
 		pass(t, time.Minute)
 		cc.want(t)
-		f.set(other, nil) // the first name is denied: the service has moved
+		f.set(other, nil) // the name is denied, and a wildcard further down is not
+		pass(t, time.Minute)
+		cc.want(t)
+		other.Rank = 0 // a name that comes before it: the service has moved
+		f.set(other, nil)
 		pass(t, 5*time.Second)
 		cc.want(t, "10.0.0.1:80 10.6.6.6:80", "10.6.6.6:80")
 	})

@@ -24,6 +24,7 @@ type found struct {
 type source struct {
 	name     string // of the search list
 	priority uint16 // of SRV records
+	rank     int    // of the name in the list
 }
 
 // addresses returns what A and AAAA records say.
@@ -31,7 +32,7 @@ func addresses(a dns.Answer) found {
 	f := found{
 		facts:   dnscache.Answer{TTL: a.TTL, Unanswered: unanswered(a.NoIPv4, a.NoIPv6)},
 		server:  a.Server,
-		source:  source{name: a.Name},
+		source:  source{name: a.Name, rank: a.Rank},
 		skipped: a.Skipped,
 	}
 	f.facts.Records = make([]dnscache.Record, 0, len(a.Addrs))
@@ -46,7 +47,7 @@ func services(s dns.Services) found {
 	f := found{
 		facts:   dnscache.Answer{TTL: s.TTL},
 		server:  s.Server,
-		source:  source{name: s.Name, priority: s.Priority},
+		source:  source{name: s.Name, priority: s.Priority, rank: s.Rank},
 		skipped: s.Skipped,
 	}
 	for _, t := range s.Targets {

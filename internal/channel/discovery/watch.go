@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -229,6 +230,10 @@ func (w *watch) lookupOnce(ctx context.Context) (found, error) {
 		// list, or a lower priority, answers in its place. It may be another
 		// service, or the servers for bad times: better keep what is known.
 		return found{}, answer.skipped
+	case w.source != source{} && answer.source.rank > w.source.rank:
+		// The same, if the name that used to answer is denied all of a sudden: a
+		// wildcard further down the list answers for every name.
+		return found{}, fmt.Errorf("%s, which used to have the addresses, is denied, and %s is not trusted to stand for it", w.source.name, answer.source.name)
 	}
 	return answer, nil
 }
