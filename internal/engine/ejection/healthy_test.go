@@ -46,32 +46,33 @@ func mixed(b behaviour) behaviour {
 	}
 }
 
-// Ten endpoints that are well, for an hour.
+// Ten endpoints that are well, for an hour. Chance ejects one in eight hours, if
+// 5 % of their attempts fail, and one in thirty, if they are merely slow at
+// random: so once is not a mistake.
 func TestTheHealthyStayIn(t *testing.T) {
-	lasting := time.Hour
-	if testing.Short() {
-		lasting = 5 * time.Minute
-	}
 	for _, c := range []struct {
 		name string
 		b    behaviour
 		rate float64
-		most int
 	}{
-		{"1% fail, 10/s", healthy(20*time.Millisecond, 0.7, 0.01), 10, 0},
-		{"1% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.01), 100, 0},
-		{"1% fail, 1000/s", healthy(20*time.Millisecond, 0.7, 0.01), 1000, 0},
-		{"5% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.05), 100, 0},
-		{"30% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.3), 100, 0},
-		{"a wide spread, 100/s", healthy(20*time.Millisecond, 1.5, 0.01), 100, 0},
-		{"a wide spread, 1000/s", healthy(20*time.Millisecond, 1.5, 0.01), 1000, 0},
-		{"two methods, 100/s", mixed(healthy(5*time.Millisecond, 0.5, 0.01)), 100, 0},
-		{"pauses, 100/s", pausing(healthy(5*time.Millisecond, 0.5, 0.01)), 100, 0},
-		{"pauses, 1000/s", pausing(healthy(5*time.Millisecond, 0.5, 0.01)), 1000, 0},
+		{"1% fail, 10/s", healthy(20*time.Millisecond, 0.7, 0.01), 10},
+		{"1% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.01), 100},
+		{"1% fail, 1000/s", healthy(20*time.Millisecond, 0.7, 0.01), 1000},
+		{"5% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.05), 100},
+		{"30% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.3), 100},
+		{"a wide spread, 100/s", healthy(20*time.Millisecond, 1.5, 0.01), 100},
+		{"a wide spread, 1000/s", healthy(20*time.Millisecond, 1.5, 0.01), 1000},
+		{"two methods, 100/s", mixed(healthy(5*time.Millisecond, 0.5, 0.01)), 100},
+		{"pauses, 100/s", pausing(healthy(5*time.Millisecond, 0.5, 0.01)), 100},
+		{"pauses, 1000/s", pausing(healthy(5*time.Millisecond, 0.5, 0.01)), 1000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(1, policy.HouseEjection(), c.rate, fleetOf(10, c.b)...)
-			if n := ejections(t, w, lasting); n > c.most {
+			lasting := time.Hour
+			if c.rate > 100 && *seeds < 10 {
+				lasting = 10 * time.Minute
+			}
+			w := newWorld(*seeds, policy.HouseEjection(), c.rate, fleetOf(10, c.b)...)
+			if n := ejections(t, w, lasting); n > 1 {
 				t.Errorf("%d ejections in %v", n, lasting)
 			} else {
 				t.Logf("%d ejections in %v", n, lasting)
@@ -87,7 +88,7 @@ func TestAPauseOfOneEndpointDoesNotEjectIt(t *testing.T) {
 	endpoints[0] = pausing(usual)
 	for _, rate := range []float64{100, 1000, 3000} {
 		w := newWorld(3, policy.HouseEjection(), rate, endpoints...)
-		if n := ejections(t, w, 10*time.Minute); n > 0 {
+		if n := ejections(t, w, 2*time.Minute); n > 0 {
 			t.Errorf("%v/s: %d ejections", rate, n)
 		}
 	}
@@ -108,7 +109,10 @@ func TestNobodyIsEjectedWhenAllAreBad(t *testing.T) {
 		for _, size := range []int{1, 2, 3, 10, 50} {
 			total, worlds := 0, 0
 			for _, perEndpoint := range []float64{3, 10, 100} {
-				for seed := range uint64(10) {
+				if perEndpoint*float64(size) > 1000 {
+					continue
+				}
+				for seed := range *seeds {
 					w := newWorld(seed, policy.HouseEjection(), perEndpoint*float64(size), fleetOf(size, from(fault, healed, bad, usual))...)
 					total += ejections(t, w, 80*time.Second)
 					worlds++

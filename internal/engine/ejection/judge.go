@@ -42,7 +42,6 @@ type finding struct {
 type view struct {
 	policy     policy.Ejection
 	past       *past
-	slowness   float64           // which part of its latencies was slow
 	usual      [len(spans)]usual // over each span
 	streak     uint32            // failures in a row that are usual
 	failingNow float64           // which part of the newest results of the peers failed

@@ -2,6 +2,7 @@ package ejection
 
 import (
 	"container/heap"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -12,6 +13,9 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/policy"
 )
+
+// seeds is how many fleets of each kind are simulated.
+var seeds = flag.Uint64("seeds", 3, "simulate so many fleets of each kind")
 
 // A behaviour is how an endpoint treats one attempt at a time.
 type behaviour func(now time.Duration, rnd *rand.Rand) (time.Duration, outcome.Evidence)
@@ -48,7 +52,7 @@ func erring(part float64, e outcome.Evidence, b behaviour) behaviour {
 	}
 }
 
-// between puts another behaviour in place of the usual one for a while.
+// from puts another behaviour in place of the usual one for a while.
 func from(start, end time.Duration, fault, usual behaviour) behaviour {
 	return func(now time.Duration, rnd *rand.Rand) (time.Duration, outcome.Evidence) {
 		if now >= start && now < end {
@@ -83,10 +87,10 @@ type ending struct {
 
 type attempts []ending
 
-func (a attempts) Len() int           { return len(a) }
-func (a attempts) Less(i, j int) bool { return a[i].at < a[j].at }
-func (a attempts) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
-func (a *attempts) Push(x any)        { *a = append(*a, x.(ending)) }
+func (a *attempts) Len() int           { return len(*a) }
+func (a *attempts) Less(i, j int) bool { return (*a)[i].at < (*a)[j].at }
+func (a *attempts) Swap(i, j int)      { (*a)[i], (*a)[j] = (*a)[j], (*a)[i] }
+func (a *attempts) Push(x any)         { *a = append(*a, x.(ending)) }
 func (a *attempts) Pop() any {
 	last := (*a)[len(*a)-1]
 	*a = (*a)[:len(*a)-1]
@@ -193,15 +197,11 @@ func TestABadEndpointOfTenIsOutAndComesBack(t *testing.T) {
 
 func shares(t *testing.T, usual, bad behaviour, fault, lasting time.Duration, rate float64) {
 	t.Helper()
-	seeds := uint64(20)
-	if testing.Short() {
-		seeds = 5
-	}
 	var worst, sum float64
 	var lastOut, lastBack time.Duration
 	late, broken := 0, 0
 	others := 0
-	for seed := range seeds {
+	for seed := range *seeds {
 		healed := fault + lasting
 		endpoints := fleetOf(10, usual)
 		endpoints[3] = from(fault, healed, bad, usual)
@@ -241,9 +241,9 @@ func shares(t *testing.T, usual, bad behaviour, fault, lasting time.Duration, ra
 		lastOut, lastBack = max(lastOut, out), max(lastBack, back)
 	}
 	t.Logf("share %.2f%% (worst of %d seeds %.2f%%), out within %v (%d late), back within %v, %d others ejected",
-		100*sum/float64(seeds), seeds, 100*worst, lastOut.Round(time.Millisecond), late, lastBack.Round(time.Millisecond), others)
+		100*sum/float64(*seeds), *seeds, 100*worst, lastOut.Round(time.Millisecond), late, lastBack.Round(time.Millisecond), others)
 	// Half of ten calls a second cannot be told from luck in every case.
-	if sum/float64(seeds) > 0.007 || broken > int(seeds)/20 {
+	if sum/float64(*seeds) > 0.007 || broken > int(*seeds+19)/20 {
 		t.Error("that breaks the promise")
 	}
 }

@@ -75,7 +75,7 @@ func replay(trace string) (string, error) {
 		size   int
 		p      = policy.HouseEjection()
 	)
-	for _, line := range strings.Split(strings.TrimRight(trace, "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.TrimRight(trace, "\n"), "\n") {
 		if strings.HasPrefix(line, "->") {
 			continue
 		}

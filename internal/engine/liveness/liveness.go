@@ -38,17 +38,18 @@ package liveness
 type Action uint8
 
 const (
-	// Suspect: no new attempts while others are left. [Connection.Suspect] says
-	// so from now on; the order is for observers.
+	// Suspect says that it gets no new attempts while others are left.
+	// [Connection.Suspect] says so from now on; the order is for observers.
 	Suspect Action = iota + 1
-	// Probe: start the one probe.
+	// Probe is to start the one probe.
 	Probe
-	// Inconclusive: the probe could not be sent, or ended with nothing read and
-	// nothing written. Another follows later. For observers.
+	// Inconclusive says that the probe could not be sent, or ended with nothing
+	// read: cancel it, another follows later.
 	Inconclusive
-	// Clear: something was read. [Connection.Suspect] is false. For observers.
+	// Clear says that something was read: cancel the probe if it still runs.
+	// [Connection.Suspect] is false from now on.
 	Clear
-	// Condemn: close the connection hard.
+	// Condemn is to close the connection hard. With a dry run, only to say so.
 	Condemn
 )
 

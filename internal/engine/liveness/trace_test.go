@@ -85,7 +85,7 @@ func (p *player) until(now time.Duration) {
 
 func replay(trace string) (string, error) {
 	p := &player{group: New(policy.HouseLiveness())}
-	for _, line := range strings.Split(strings.TrimRight(trace, "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.TrimRight(trace, "\n"), "\n") {
 		if strings.HasPrefix(line, "->") {
 			continue
 		}

@@ -40,9 +40,9 @@ func (e Evidence) String() string {
 func (v Verdict) Evidence() Evidence { return v.row().evidence }
 
 // Weigh returns what an attempt with this verdict and these facts says of its
-// endpoint. An attempt that the call's deadline ended is weighed as if the call
-// had had time left: one that the endpoint had not answered by then is a
-// timeout, one that waited for a connection never reached the endpoint.
+// endpoint. An attempt that the call's deadline ended is weighed as if there had
+// been time left: one that the endpoint had not answered by then is a timeout,
+// one that waited for a connection never reached the endpoint.
 func Weigh(v Verdict, listed policy.CodeSet, f Facts) Evidence {
 	if v == Expired {
 		f.Expired = false
