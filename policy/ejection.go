@@ -22,8 +22,8 @@ type Ejection struct {
 	// FailurePercent of recent attempts eject, if the peers fail less. Zero is
 	// never.
 	FailurePercent int
-	// FailureDistance is how many percentage points above the median of the
-	// peers that must be.
+	// FailureDistance is how many percentage points above the better three
+	// quarters of the peers that must be.
 	FailureDistance int
 	// LatencyPercent of the median of the peers' typical latencies ejects: 300
 	// is three times as slow. Zero is never.
