@@ -963,7 +963,8 @@ type Ejection struct {
 	// failures or its latency is compared with the others'.
 	MinRequests *int32 `protobuf:"varint,4,opt,name=min_requests,json=minRequests,proto3,oneof" json:"min_requests,omitempty"`
 	// This part of the attempts failing ejects, if it is also
-	// failure_distance_percent points above the median of the others. 0 is never.
+	// failure_distance_percent points above the better three quarters of the
+	// others. 0 is never.
 	FailurePercent         *int32 `protobuf:"varint,5,opt,name=failure_percent,json=failurePercent,proto3,oneof" json:"failure_percent,omitempty"`
 	FailureDistancePercent *int32 `protobuf:"varint,6,opt,name=failure_distance_percent,json=failureDistancePercent,proto3,oneof" json:"failure_distance_percent,omitempty"`
 	// A latency of this part of the median of the others' ejects: 300 is three

@@ -22,7 +22,7 @@ type Endpoint struct {
 
 	flags atomic.Uint32
 
-	_        [64]byte
+	_        [40]byte
 	inFlight atomic.Int64
 	latency  estimate
 	_        [48]byte

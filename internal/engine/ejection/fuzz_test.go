@@ -79,7 +79,11 @@ func FuzzSweep(f *testing.F) {
 					t.Fatalf("endpoint %d: %d trials left and %d granted of %d", i, left, granted[r], allowed[r])
 				}
 				sum := bucket{}
-				for _, b := range r.ring {
+				var ring [buckets]bucket
+				if r.ring != nil {
+					ring = *r.ring
+				}
+				for _, b := range ring {
 					sum.add(b)
 				}
 				if sum.failed > sum.results || sum.timed > 2*sum.results || sum.slow > sum.timed || r.bad != sum.failed+sum.slow {

@@ -15,9 +15,9 @@ type history struct {
 	until  time.Duration // when an ejection ends
 	before uint64        // results of the fleet when the ejection began
 
-	read counters // as of the last sweep
-	ring [buckets]bucket
-	bad  uint32 // failed and slow in the ring: most endpoints have none
+	read counters         // as of the last sweep
+	ring *[buckets]bucket // nil until there is something to remember
+	bad  uint32           // failed and slow in the ring: most endpoints have none
 }
 
 // counters is what Add counts, read at one moment.
@@ -87,12 +87,26 @@ func (b *bucket) mean() float32 {
 
 // note adds to the newest bucket.
 func (h *history) note(fresh bucket) {
+	if h.ring == nil {
+		h.ring = new([buckets]bucket)
+	}
 	h.ring[h.head].add(fresh)
 	h.bad += fresh.failed + fresh.slow
 }
 
+// newest returns the bucket that is being filled.
+func (h *history) newest() bucket {
+	if h.ring == nil {
+		return bucket{}
+	}
+	return h.ring[h.head]
+}
+
 // sums returns the sums over each of the spans.
 func (h *history) sums() (sums [len(spans)]bucket) {
+	if h.ring == nil {
+		return sums
+	}
 	var sum bucket
 	n := 0
 	for i, span := range spans {
@@ -106,7 +120,10 @@ func (h *history) sums() (sums [len(spans)]bucket) {
 
 // forget empties the past.
 func (h *history) forget(now time.Duration) {
-	h.ring, h.bad, h.head, h.opened = [buckets]bucket{}, 0, 0, now
+	if h.ring != nil {
+		*h.ring = [buckets]bucket{}
+	}
+	h.bad, h.head, h.opened = 0, 0, now
 }
 
 // collect returns what was counted since the last sweep.
@@ -129,6 +146,9 @@ func (r *Record) collect() (fresh bucket, void uint32) {
 // steady reports whether the buckets of the steady spans are in use.
 func (h *history) steady() bool {
 	used := 0
+	if h.ring == nil {
+		return false
+	}
 	for i := range h.ring {
 		if h.ring[i].timed > 0 {
 			used++
@@ -151,7 +171,7 @@ func (h *history) age(now time.Duration, enough uint32) {
 			h.next()
 		}
 		h.opened = now
-	case h.ring[h.head].results >= enough:
+	case h.newest().results >= enough:
 		h.next()
 		h.opened = now
 	}
@@ -159,6 +179,9 @@ func (h *history) age(now time.Duration, enough uint32) {
 
 func (h *history) next() {
 	h.head = (h.head + 1) & (buckets - 1)
+	if h.ring == nil {
+		return
+	}
 	h.bad -= h.ring[h.head].failed + h.ring[h.head].slow
 	h.ring[h.head] = bucket{}
 }

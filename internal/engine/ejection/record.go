@@ -30,7 +30,6 @@ type Record struct {
 	_       [32]byte
 
 	history
-	_ [16]byte
 }
 
 // Flags of a record.

@@ -103,7 +103,7 @@ func (f *Fleet) restart(now time.Duration, r *Record) {
 
 // trial decides over an endpoint on trial, by the results that are in.
 func (f *Fleet) trial(now time.Duration, i int, r *Record, random uint64) {
-	b := &r.ring[r.head]
+	b := r.newest()
 	left := uint32(r.trials.Load() & trialsLeft)
 	want := uint32(r.want)
 	answered := b.results + r.voids
