@@ -50,3 +50,15 @@ func TestBadTargetIsReported(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAnOrdinalIsNotNegative(t *testing.T) {
+	_, err := surefoot.NewClient("dns:///inventory:7443", surefoot.WithInsecure(), surefoot.WithOrdinal(-3))
+	if err == nil || !strings.Contains(err.Error(), "WithOrdinal: -3: pass the number of the client") {
+		t.Errorf("told %v", err)
+	}
+	c, err := surefoot.NewClient("dns:///inventory:7443", surefoot.WithInsecure(), surefoot.WithOrdinal(3), surefoot.WithZone("east"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+}

@@ -1,9 +1,9 @@
 package contract
 
 import (
+	"slices"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
@@ -20,7 +20,7 @@ func leaves(visit func(path string, s *surefootv1.Service)) {
 			if fd.Name() == "defaults" {
 				continue // of methods
 			}
-			at := append(chain[:len(chain):len(chain)], fd)
+			at := slices.Concat(chain, []protoreflect.FieldDescriptor{fd})
 			name := path + "." + string(fd.Name())
 			if fd.Message() != nil && fd.Message().Fields().Len() > 0 {
 				descend(name, fd.Message(), at)
@@ -72,9 +72,9 @@ func TestBalancePolicyIsTheOneThatIsChosen(t *testing.T) {
 	_, _, house := policy.House()
 	for want, b := range map[policy.Picker]*surefootv1.Balance{
 		policy.RoundRobin:     {Policy: &surefootv1.Balance_RoundRobin{RoundRobin: &surefootv1.RoundRobin{}}},
-		policy.LeastRequest:   {Policy: &surefootv1.Balance_LeastRequest{LeastRequest: &surefootv1.LeastRequest{Choices: proto.Int32(4)}}},
+		policy.LeastRequest:   {Policy: &surefootv1.Balance_LeastRequest{LeastRequest: &surefootv1.LeastRequest{Choices: new(int32(4))}}},
 		policy.PeakEWMA:       {Policy: &surefootv1.Balance_PeakEwma{PeakEwma: &surefootv1.PeakEwma{}}},
-		policy.ConsistentHash: {Policy: &surefootv1.Balance_ConsistentHash{ConsistentHash: &surefootv1.ConsistentHash{Header: proto.String("x-shard")}}},
+		policy.ConsistentHash: {Policy: &surefootv1.Balance_ConsistentHash{ConsistentHash: &surefootv1.ConsistentHash{Header: new("x-shard")}}},
 	} {
 		got := applyChannel(house, &surefootv1.Service{Balance: b})
 		if got.Balance.Picker != want {

@@ -34,7 +34,7 @@ func identify(addrs []resolver.Address) uint64 {
 // identity returns who the client is among the clients of the same fleet.
 func identity(cfg Config) subset.Identity {
 	if cfg.Ordinal >= 0 {
-		return subset.Ordinal(uint64(cfg.Ordinal)) //nolint:gosec // not negative
+		return subset.Ordinal(uint64(cfg.Ordinal))
 	}
 	if cfg.Name == "" {
 		return subset.Hash(cfg.Random())

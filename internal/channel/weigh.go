@@ -65,10 +65,10 @@ func (b *fleet) prefer(entries []balance.Entry, endpoints []*endpoint, p policy.
 	const whole = 1000
 	share := min(whole, here*p.OverprovisioningPercent*whole/100/all)
 	for i, e := range endpoints {
-		part := uint32(share * away) //nolint:gosec // small
+		part := uint32(share * away)
 		if e.zone() != zone {
-			part = uint32((whole - share) * here) //nolint:gosec // small
+			part = uint32((whole - share) * here)
 		}
-		entries[i].Weight = uint32(min(uint64(entries[i].Weight)*uint64(part), 1<<31)) //nolint:gosec // bounded
+		entries[i].Weight = uint32(min(uint64(entries[i].Weight)*uint64(part), 1<<31))
 	}
 }

@@ -20,7 +20,7 @@ type connection struct {
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
-		c.life.Read.Add(uint64(n)) //nolint:gosec // positive
+		c.life.Read.Add(uint64(n))
 	}
 	return n, err
 }
@@ -28,7 +28,7 @@ func (c *connection) Read(p []byte) (int, error) {
 func (c *connection) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if n > 0 {
-		c.life.Written.Add(uint64(n)) //nolint:gosec // positive
+		c.life.Written.Add(uint64(n))
 	}
 	return n, err
 }
