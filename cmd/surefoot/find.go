@@ -24,7 +24,7 @@ func findScenario(name string) (*scenario.Scenario, error) {
 		if err != nil {
 			return nil, fmt.Errorf("scenario file: %w", err)
 		}
-		return scenario.Parse(name, text)
+		return readScenario(name, text)
 	}
 	file := name + ".yaml"
 	text, err := scenarios.Files.ReadFile(file)
@@ -34,13 +34,28 @@ func findScenario(name string) (*scenario.Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scenario.Parse(path.Join("scenarios", file), text)
+	return readScenario(path.Join("scenarios", file), text)
 }
+
+// readScenario reads a scenario and its contract.
+func readScenario(file string, text []byte) (*scenario.Scenario, error) {
+	s, err := scenario.Parse(file, text)
+	if err != nil {
+		return nil, err
+	}
+	return s, checkContract(file, s.Contract)
+}
+
+// all is the name for every scenario in the binary.
+const all = "all"
 
 // findScenarios reads all of them, and tells all that is wrong at once.
 func findScenarios(names []string) ([]*scenario.Scenario, error) {
 	var found []*scenario.Scenario
 	var wrong []string
+	if slices.Equal(names, []string{all}) {
+		names = scenarioNames()
+	}
 	for _, name := range names {
 		s, err := findScenario(name)
 		switch mistakes, inFile := errors.AsType[scenario.Errors](err); {
@@ -83,8 +98,12 @@ func listScenarios(w io.Writer) error {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s  %s\n%s\n", bold.Render(s.Name), s.Summary, faint.Render(s.Intent))
+		mark := ""
+		if slices.Contains(scenarios.Order(), name) {
+			mark = " (in the default run)"
+		}
+		fmt.Fprintf(w, "%s  %s%s\n%s\n", bold.Render(s.Name), s.Summary, mark, faint.Render(s.Intent))
 	}
-	_, err := fmt.Fprintf(w, "\nRun one with: surefoot lab run %s\n", scenarioNames()[0])
+	_, err := fmt.Fprintf(w, "\nRun one with: surefoot lab run %s; all with: surefoot lab run %s\n", scenarioNames()[0], all)
 	return err
 }

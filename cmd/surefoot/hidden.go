@@ -43,14 +43,18 @@ func hiddenCommands() []*cobra.Command {
 			if err := json.Unmarshal([]byte(args[0]), &order); err != nil {
 				return fmt.Errorf("the order: %w", err)
 			}
-			return role.Serve(cmd.Context(), order, os.Stdout)
+			return role.Serve(cmd.Context(), order, os.Stdin, os.Stdout)
 		}),
 		hidden(p.Load, "clients of one arm", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 			var order protocol.LoadOrder
 			if err := json.Unmarshal([]byte(args[0]), &order); err != nil {
 				return fmt.Errorf("the order: %w", err)
 			}
-			return role.Load(cmd.Context(), order, os.Stdin, os.Stdout)
+			contract, err := contractOptions(order.Contract)
+			if err != nil {
+				return err
+			}
+			return role.Load(cmd.Context(), order, contract, os.Stdin, os.Stdout)
 		}),
 	}
 }

@@ -101,7 +101,7 @@ func startRun(t *testing.T, isolation string) *running {
 		t.Fatal(err)
 	}
 	r.own, _ = os.Readlink("/proc/self/ns/net")
-	r.cmd = exec.Command(surefoot(t), "lab", "run", file, "--isolation", isolation, "--json", "results.json")
+	r.cmd = exec.Command(builtTool(t), "lab", "run", file, "--isolation", isolation, "--json", "results.json")
 	r.cmd.Dir = r.places[0]
 	r.cmd.Env = append(os.Environ(), "TMPDIR="+r.places[1])
 	r.cmd.Stderr = r.stderr

@@ -51,7 +51,7 @@ func labCommand() *cobra.Command {
 	}
 	run := &cobra.Command{
 		Use:   "run NAME...",
-		Short: "Run the named scenarios, or files that end in .yaml",
+		Short: "Run the named scenarios, or files that end in .yaml, or all",
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, names []string) error { return runLab(cmd.Context(), flags, names) },
 	}

@@ -22,6 +22,9 @@ type results []struct {
 		BusiestOverMean   float64 `json:"busiest_over_mean"`
 		LastBad           float64 `json:"last_bad_ms"`
 		P50, P99, Longest float64
+		Closed            int64    `json:"closed_connections"`
+		NewShare          *float64 `json:"new_share"`
+		Moved             *int64   `json:"moved_keys"`
 	}
 	Expectations []struct {
 		Arm, Want string

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/lab"
+	"github.com/surefoot-rpc/surefoot/scenarios"
 )
 
 var built struct {
@@ -30,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// surefoot is the path of the tool, built once.
-func surefoot(t *testing.T) string {
+// builtTool is the path of the tool, built once.
+func builtTool(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
 		// Links all of the tool into this test, so that the go command does
@@ -60,7 +62,7 @@ type result struct {
 // tool runs the tool to its end, its output going to nobody's terminal.
 func tool(t *testing.T, args ...string) result {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), surefoot(t), args...)
+	cmd := exec.CommandContext(t.Context(), builtTool(t), args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -93,7 +95,11 @@ func TestListShowsEveryScenario(t *testing.T) {
 			t.Fatal(err)
 		}
 		first, _, _ := strings.Cut(s.Intent, " ")
-		for _, want := range []string{"\n" + name + "  " + s.Summary + "\n", "\n  " + first} {
+		mark := ""
+		if slices.Contains(scenarios.Order(), name) {
+			mark = " (in the default run)"
+		}
+		for _, want := range []string{"\n" + name + "  " + s.Summary + mark + "\n", "\n  " + first} {
 			if !strings.Contains("\n"+got.stdout, want) {
 				t.Errorf("there is no %q in\n%s", want, got.stdout)
 			}
@@ -121,6 +127,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"unreadable file", []string{"lab", "run", unreadable}, "surefoot: scenario file: read " + unreadable + ": is a directory"},
 		{"wrong file", []string{"lab", "run", "testdata/wrong.yaml"}, "testdata/wrong.yaml:8:13: load.duration is 1 without a unit: write 250ms, 2s or 1m30s\n" +
 			"testdata/wrong.yaml:12:15: there is no server 20: fleet.servers is 10, and they are numbered from 1"},
+		{"wrong contract", []string{"lab", "run", "testdata/contract.yaml"}, "testdata/contract.yaml:5:1: contract: contract given in Go over inventory.proto: inventory.v1.Inventory: connection.connect_timeout_ms is -1: set the time a connect may take, at least 1"},
 		{"path that leads out of the scenarios", []string{"lab", "run", "../kill"}, `surefoot: there is no scenario "../kill": use one of: ` + known + `, or the path of a .yaml file`},
 		{"no scenario", []string{"lab", "run"}, "surefoot: requires at least 1 arg(s), only received 0"},
 		{"results where nothing can be", []string{"lab", "run", "kill", "--json", missing}, "surefoot: --json: open " + missing + ": no such file or directory"},

@@ -5,8 +5,6 @@ import (
 	"sync"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
-	"github.com/surefoot-rpc/surefoot/internal/workbench/report"
-	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
 // counts adds up what the load programs report while they run. Its methods may
@@ -54,29 +52,4 @@ func (c *counts) progress(run protocol.Go) Progress {
 		p.Failed += part.Failed
 	}
 	return p
-}
-
-// armReport turns the sum of the tallies into what people and machines read.
-// fault holds the instant of the first harm, if there was one.
-func armReport(arm scenario.Arm, s *scenario.Scenario, sum protocol.Tally, fault <-chan protocol.Instant) (report.Arm, error) {
-	latency, err := sum.Quantiles()
-	if err != nil {
-		return report.Arm{}, err
-	}
-	a := report.Arm{
-		Name: string(arm), Calls: sum.Calls, OK: sum.OK, Errors: sum.Errors, Attempts: sum.Attempts,
-		P50: latency.P50, P99: latency.P99, Max: latency.Max,
-		BusiestOverMean: sum.BusiestOverMean(s.Fleet.Servers),
-		Bad:             sum.Bad,
-		MaxLag:          float64(sum.MaxLag.Microseconds()) / 1000,
-	}
-	select {
-	case at := <-fault:
-		a.LastBad = float64(sum.LastBadAfter(at).Microseconds()) / 1000
-	default:
-	}
-	for _, slice := range sum.Slices {
-		a.Timeline = append(a.Timeline, report.Slice{Calls: slice.Calls, Bad: slice.Bad})
-	}
-	return a, nil
 }

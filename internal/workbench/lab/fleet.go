@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -17,10 +18,12 @@ import (
 type fleet struct {
 	world    world
 	names    *nameserver
+	registry registry // where servers are listed
 	children *spawner
 	args     []string // that start a server
 	dns      scenario.DNS
 	work     time.Duration
+	maxAge   time.Duration // of connections; 0 for any
 
 	servers   map[int]*program
 	accidents chan error // servers that ended without a fault
@@ -32,16 +35,15 @@ type fleet struct {
 // does not start so slowly that each looks hung.
 const startTogether = 16
 
-// start starts servers 1 to n, waits until all listen, and lists them.
-func (f *fleet) start(ctx context.Context, n int) error {
-	for first := 1; first <= n; first += startTogether {
-		last := min(first+startTogether-1, n)
-		for i := first; i <= last; i++ {
+// start starts the servers, waits until all listen, and lists them.
+func (f *fleet) start(ctx context.Context, servers []int) error {
+	for together := range slices.Chunk(servers, startTogether) {
+		for _, i := range together {
 			if err := f.launch(i); err != nil {
 				return err
 			}
 		}
-		for i := first; i <= last; i++ {
+		for _, i := range together {
 			if err := f.ready(ctx, i); err != nil {
 				return err
 			}
@@ -52,9 +54,10 @@ func (f *fleet) start(ctx context.Context, n int) error {
 
 func (f *fleet) launch(n int) error {
 	p, err := launch(f.children, f.args, fmt.Sprintf("server %d", n), protocol.ServeOrder{
-		Name:   fmt.Sprintf("inventory-%d", n),
+		Name:   serverName(n),
 		Listen: netip.AddrPortFrom(f.world.address(n), servicePort).String(),
 		Work:   f.work,
+		MaxAge: f.maxAge,
 	}, "GOMAXPROCS=1")
 	if err != nil {
 		return err
@@ -69,17 +72,24 @@ func (f *fleet) ready(ctx context.Context, n int) error {
 	if err := p.ready(ctx); err != nil {
 		return err
 	}
-	f.names.list(f.world.address(n))
+	if err := f.registry.list(f.world.address(n)); err != nil {
+		return err
+	}
 	go func() {
 		<-p.exited
 		if !p.doomed.Load() {
-			select {
-			case f.accidents <- p.death(context.WithoutCancel(ctx)):
-			default: // enough is known
-			}
+			f.accident(p.death(context.WithoutCancel(ctx)))
 		}
 	}()
 	return nil
+}
+
+// accident tells that something happened which no fault explains.
+func (f *fleet) accident(err error) {
+	select {
+	case f.accidents <- err:
+	default: // enough is known
+	}
 }
 
 // stop ends all servers.
@@ -91,19 +101,24 @@ func (f *fleet) stop() {
 }
 
 // strike lets one fault happen to one server. ctx ends the run.
-func (f *fleet) strike(ctx context.Context, kind scenario.FaultKind, n int) error {
+func (f *fleet) strike(ctx context.Context, fault scenario.Fault, n int) error {
 	p, at := f.servers[n], f.world.address(n)
-	switch kind {
+	switch fault.Kind {
 	case scenario.Kill:
 		p.kill()
 		f.delistLater(ctx, n)
 		return nil
 	case scenario.Restart:
 		f.keep[n]()
-		if err := f.launch(n); err != nil {
-			return err
-		}
-		return f.ready(ctx, n)
+		return f.start(ctx, []int{n})
+	case scenario.Join:
+		return f.start(ctx, []int{n})
+	case scenario.Slow:
+		return p.tell(protocol.Behave{Factor: fault.Factor})
+	case scenario.Answer:
+		return p.tell(protocol.Behave{Code: fault.Code, Share: fault.Share})
+	case scenario.Recover:
+		return p.tell(protocol.Behave{})
 	case scenario.Stop:
 		return p.signal(syscall.SIGSTOP)
 	case scenario.Continue:
@@ -112,8 +127,9 @@ func (f *fleet) strike(ctx context.Context, kind scenario.FaultKind, n int) erro
 		return f.world.silence(at)
 	case scenario.Heal:
 		return f.world.unsilence(at)
+	case scenario.BadDNS: // strikes no server
 	}
-	return fmt.Errorf("the lab cannot do the fault %q", kind)
+	return fmt.Errorf("the lab cannot do the fault %q", fault.Kind)
 }
 
 // delistLater takes a dead server out of DNS after the time the scenario gives
@@ -126,7 +142,9 @@ func (f *fleet) delistLater(ctx context.Context, n int) {
 	at := f.world.address(n)
 	f.delisting.Go(func() {
 		if wait(ctx, f.dns.DelistAfter) == nil {
-			f.names.delist(at)
+			if err := f.registry.delist(at); err != nil {
+				f.accident(fmt.Errorf("delist server %d: %w", n, err))
+			}
 		}
 	})
 }

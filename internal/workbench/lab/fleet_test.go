@@ -35,7 +35,7 @@ func TestDelisting(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			names := &nameserver{}
 			names.list(w.address(1), w.address(2))
-			f := &fleet{world: w, names: names, dns: scenario.DNS{DelistAfter: test.after}, keep: map[int]context.CancelFunc{}}
+			f := &fleet{world: w, registry: dnsRegistry{names}, dns: scenario.DNS{DelistAfter: test.after}, keep: map[int]context.CancelFunc{}}
 			f.delistLater(t.Context(), 1)
 			if test.back {
 				f.keep[1]()
@@ -52,7 +52,7 @@ func TestDelisting(t *testing.T) {
 // The end of a run does not wait for the registry.
 func TestDelistingEndsWithTheRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	f := &fleet{world: &loopbackWorld{}, names: &nameserver{}, dns: scenario.DNS{DelistAfter: time.Hour}, keep: map[int]context.CancelFunc{}}
+	f := &fleet{world: &loopbackWorld{}, registry: dnsRegistry{&nameserver{}}, dns: scenario.DNS{DelistAfter: time.Hour}, keep: map[int]context.CancelFunc{}}
 	f.delistLater(ctx, 1)
 	cancel()
 	f.stop()
@@ -62,8 +62,9 @@ func TestFleetLivesAndDies(t *testing.T) {
 	w := &loopbackWorld{second: 77}
 	children := newSpawner()
 	defer children.close()
+	names := &nameserver{}
 	f := &fleet{
-		world: w, names: &nameserver{}, children: children, args: []string{pod}, dns: scenario.DNS{DelistAfter: time.Millisecond},
+		world: w, names: names, registry: dnsRegistry{names}, children: children, args: []string{pod}, dns: scenario.DNS{DelistAfter: time.Millisecond},
 		servers: map[int]*program{}, keep: map[int]context.CancelFunc{}, accidents: make(chan error, 1),
 	}
 	defer f.stop()
@@ -79,16 +80,16 @@ func TestFleetLivesAndDies(t *testing.T) {
 	}
 	strike := func(kind scenario.FaultKind, n int) {
 		t.Helper()
-		if err := f.strike(t.Context(), kind, n); err != nil {
+		if err := f.strike(t.Context(), scenario.Fault{Kind: kind, Servers: []int{n}}, n); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := f.start(t.Context(), startTogether+1); err != nil {
-		t.Fatal(err)
 	}
 	all := make([]int, startTogether+1)
 	for i := range all {
 		all[i] = i + 1
+	}
+	if err := f.start(t.Context(), all); err != nil {
+		t.Fatal(err)
 	}
 	wantListed("at the start", all...)
 
@@ -104,8 +105,14 @@ func TestFleetLivesAndDies(t *testing.T) {
 	}
 	strike(scenario.Stop, 2)
 	strike(scenario.Continue, 2)
-	if err := f.strike(t.Context(), scenario.SilentDrop, 2); err == nil {
+	if err := f.strike(t.Context(), scenario.Fault{Kind: scenario.SilentDrop}, 2); err == nil {
 		t.Error("packets were dropped on the machine's own loopback")
+	}
+	late := startTogether + 2
+	strike(scenario.Join, late)
+	wantListed("after a server joined", append(slices.Clone(all[1:]), 1, late)...)
+	for _, kind := range []scenario.FaultKind{scenario.Slow, scenario.Answer, scenario.Recover} {
+		strike(kind, late)
 	}
 	select {
 	case err := <-f.accidents:
@@ -127,7 +134,7 @@ func TestFleetLivesAndDies(t *testing.T) {
 func TestUnknownFaultIsRefused(t *testing.T) {
 	f := &fleet{world: &loopbackWorld{}}
 	const want = `the lab cannot do the fault "melt"`
-	if err := f.strike(t.Context(), "melt", 1); err == nil || err.Error() != want {
+	if err := f.strike(t.Context(), scenario.Fault{Kind: "melt"}, 1); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

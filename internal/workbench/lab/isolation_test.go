@@ -64,8 +64,8 @@ func TestOnlyNetworkFaultsNeedNamespaces(t *testing.T) {
 		if why := loopback.cannot(s); why != want {
 			t.Errorf("%s on loopback: %q, want %q", kind, why, want)
 		}
-		if needsNetwork(s) != (want != "") {
-			t.Errorf("%s needs a network: %v", kind, needsNetwork(s))
+		if s.DropsPackets() != (want != "") {
+			t.Errorf("%s drops packets: %v", kind, s.DropsPackets())
 		}
 	}
 }

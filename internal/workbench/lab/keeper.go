@@ -66,17 +66,15 @@ func (k *keeper) send(m message) error {
 
 // do builds the world and, unless only that was asked for, runs the arm in it.
 func (k *keeper) do(ctx context.Context) (report.Arm, error) {
-	drops := k.job.Probe
-	dns := scenario.DNS{}
-	if k.job.Scenario != nil {
-		dns = k.job.Scenario.DNS
-		drops = drops || needsNetwork(k.job.Scenario)
+	s := k.job.Scenario
+	if k.job.Probe {
+		s = &scenario.Scenario{}
 	}
-	w, err := build(k.job.Isolation, drops)
+	w, err := build(k.job.Isolation, k.job.Probe || s.DropsPackets())
 	if err != nil {
 		return report.Arm{}, err
 	}
-	names, err := startNameserver(ctx, w.nameserver(), dns.TTL, dns.Shuffle)
+	names, err := startNameserver(ctx, w.nameserver(), s.DNS.TTL, s.DNS.Shuffle)
 	if err != nil {
 		return report.Arm{}, err
 	}
@@ -84,21 +82,45 @@ func (k *keeper) do(ctx context.Context) (report.Arm, error) {
 	if k.job.Probe {
 		return report.Arm{}, nil
 	}
+	servers, err := k.register(w, names)
+	if err != nil {
+		return report.Arm{}, err
+	}
 	children := newSpawner()
 	defer children.close()
-	return k.run(ctx, &fleet{
-		world: w, names: names, children: children, args: k.programs.Server,
-		dns: dns, work: k.job.Scenario.Fleet.Work,
+	f := &fleet{
+		world: w, names: names, registry: servers, children: children, args: k.programs.Server,
+		dns: s.DNS, work: s.Fleet.Work,
 		servers: map[int]*program{}, keep: map[int]context.CancelFunc{},
-		accidents: make(chan error, k.job.Scenario.Fleet.Servers),
-	})
+		accidents: make(chan error, s.Fleet.Servers),
+	}
+	if k.job.Arm == scenario.GRPCMaxAge {
+		f.maxAge = s.Fleet.MaxConnectionAge
+	}
+	return k.run(ctx, f)
 }
 
-func needsNetwork(s *scenario.Scenario) bool {
-	for _, f := range s.Timeline {
-		if f.Kind.NeedsNetwork() {
-			return true
+// register lists what is in DNS whether or not servers live, and returns the
+// registry of those that do.
+func (k *keeper) register(w world, names *nameserver) (registry, error) {
+	dns := k.job.Scenario.DNS
+	for i := 1; i <= dns.Refusing+dns.Silent; i++ {
+		at := vacant(w, i)
+		names.list(at)
+		if i <= dns.Refusing {
+			continue
+		}
+		if err := w.silence(at); err != nil {
+			return nil, err
 		}
 	}
-	return false
+	if !dns.VirtualIP {
+		return dnsRegistry{names}, nil
+	}
+	service, at, err := w.service()
+	if err != nil {
+		return nil, err
+	}
+	names.list(at)
+	return service, nil
 }

@@ -93,10 +93,8 @@ func (l *Lab) cannot(s *scenario.Scenario) string {
 	if l.way.isolation == Namespaces {
 		return ""
 	}
-	for _, f := range s.Timeline {
-		if f.Kind.NeedsNetwork() {
-			return fmt.Sprintf("the fault %s needs a network namespace", f.Kind)
-		}
+	if what := s.NeedsNetwork(); what != "" {
+		return what + " needs a network namespace"
 	}
 	return ""
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
 // nameserver answers for the service, over UDP and TCP. Its methods may be
@@ -23,6 +25,9 @@ type nameserver struct {
 	mu      sync.Mutex // guards what follows
 	listed  []netip.Addr
 	shuffle *rand.Rand // nil keeps the order
+	reply   scenario.Reply
+	given   map[scenario.Reply]int // bad replies to those who asked for addresses
+	half    int                    // of the addresses, which is told next while flapping
 }
 
 // negativeTTL is how long a client may remember that there is nothing, in
@@ -94,6 +99,14 @@ func (s *nameserver) order() []netip.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	addresses := slices.Clone(s.listed)
+	if s.reply == scenario.Flapping {
+		middle := len(addresses) / 2
+		if s.half++; s.half%2 == 0 {
+			addresses = addresses[:middle]
+		} else {
+			addresses = addresses[middle:]
+		}
+	}
 	if s.shuffle != nil {
 		s.shuffle.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
 	}
@@ -110,7 +123,15 @@ func (s *nameserver) answer(w dns.ResponseWriter, query *dns.Msg) {
 		return
 	}
 	question := query.Question[0]
+	bad := scenario.Normal
+	if strings.EqualFold(question.Name, serviceName) {
+		bad = s.asked(question.Qtype)
+	}
 	switch {
+	case bad != scenario.Normal && bad != scenario.Flapping:
+		if !s.spoil(bad, w, reply) {
+			return
+		}
 	case !strings.EqualFold(question.Name, serviceName):
 		reply.Rcode = dns.RcodeNameError
 	case question.Qtype == dns.TypeA:

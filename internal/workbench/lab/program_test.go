@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -176,26 +177,31 @@ func TestArmReport(t *testing.T) {
 	s := &scenario.Scenario{Fleet: scenario.Fleet{Servers: 2}}
 	fault := make(chan protocol.Instant, 1)
 	fault <- 400 * ms
-	got, err := armReport(scenario.Surefoot, s, sum, fault)
+	e := evidence{fault: fault, address: func(n int) string { return fmt.Sprint(n) }}
+	got, err := armReport(scenario.Surefoot, s, sum, e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := report.Arm{
 		Name: "surefoot", Calls: 10, OK: 8, Errors: sum.Errors, Attempts: 11, Bad: 3,
 		BusiestOverMean: 1.5, LastBad: 500, MaxLag: 2, Timeline: []report.Slice{{Calls: 10, Bad: 3}},
+		Figures: report.Figures{Closed: new(int64)},
 	}
-	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if got, err = armReport(scenario.Surefoot, s, sum, fault); err != nil || got.LastBad != 0 { // no fault was noted
+	if got, err = armReport(scenario.Surefoot, s, sum, e); err != nil || got.LastBad != 0 { // no fault was noted
 		t.Errorf("without a fault the last bad call is after %v ms (%v)", got.LastBad, err)
 	}
 }
 
 func TestFaultsAreDescribed(t *testing.T) {
 	for want, f := range map[string]scenario.Fault{
-		"kill: server 2":         {Kind: scenario.Kill, Servers: []int{2}},
-		"heal: servers 1, 2, 10": {Kind: scenario.Heal, Servers: []int{1, 2, 10}},
+		"kill: server 2":                             {Kind: scenario.Kill, Servers: []int{2}},
+		"heal: servers 1, 2, 10":                     {Kind: scenario.Heal, Servers: []int{1, 2, 10}},
+		"slow 2.5 ×: server 1":                       {Kind: scenario.Slow, Servers: []int{1}, Factor: 2.5},
+		"dns: nxdomain":                              {Kind: scenario.BadDNS, Reply: scenario.NXDomain},
+		"answer INTERNAL to 50 % of calls: server 1": {Kind: scenario.Answer, Servers: []int{1}, Code: "INTERNAL", Share: 50},
 	} {
 		if got := describe(f); got != want {
 			t.Errorf("got %q, want %q", got, want)

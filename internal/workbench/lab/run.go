@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,7 +40,7 @@ func (k *keeper) run(ctx context.Context, f *fleet) (report.Arm, error) {
 	k.progress(Progress{Phase: Starting})
 	starting, started := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("the programs were not ready within %v: the machine is too busy for this scenario", startLimit))
 	defer started()
-	if err := f.start(starting, s.Fleet.Servers); err != nil {
+	if err := f.start(starting, atStart(s)); err != nil {
 		return report.Arm{}, because(starting, err)
 	}
 	var err error
@@ -51,6 +51,9 @@ func (k *keeper) run(ctx context.Context, f *fleet) (report.Arm, error) {
 	start := protocol.Now().Add(startDelay)
 	from := start.Add(s.Load.Warmup)
 	run := protocol.Go{Start: start, From: from, Until: from.Add(s.Load.Duration), Slice: s.Load.Duration / sliceCount}
+	if at, faulty := s.FirstFault(); faulty {
+		run.Quiet, run.After = from.Add(at), from.Add(at+scenario.Reaction)
+	}
 	counts := newCounts(len(loads))
 	tallies := make([]protocol.Tally, len(loads))
 	collected := make(chan struct{})
@@ -94,7 +97,22 @@ func (k *keeper) run(ctx context.Context, f *fleet) (report.Arm, error) {
 	if err != nil {
 		return report.Arm{}, err
 	}
-	return armReport(k.job.Arm, s, sum, fault)
+	return armReport(k.job.Arm, s, sum, evidence{
+		run: run, fault: fault, badReplies: f.names.badReplies(),
+		address: func(n int) string { return f.world.address(n).String() },
+	})
+}
+
+// atStart lists the servers that do not join later.
+func atStart(s *scenario.Scenario) []int {
+	later := s.Joining()
+	var servers []int
+	for n := 1; n <= s.Fleet.Servers; n++ {
+		if !slices.Contains(later, n) {
+			servers = append(servers, n)
+		}
+	}
+	return servers
 }
 
 // startLoads starts the load programs and waits until every client has had an
@@ -109,6 +127,7 @@ func (k *keeper) startLoads(ctx context.Context, f *fleet) ([]*program, error) {
 			Arm: string(k.job.Arm), Target: f.world.target(),
 			Clients: next - first, First: first, Of: s.Load.Clients,
 			Rate: s.Load.Rate, Deadline: s.Load.Deadline, BadAfter: s.Load.BadAfter,
+			Keys: s.Load.Keys, Cold: s.Load.Cold, Contract: s.Contract.Text,
 		})
 		if err != nil {
 			return loads, err
@@ -130,31 +149,21 @@ func (k *keeper) play(ctx context.Context, f *fleet, from protocol.Instant, faul
 		if err := wait(ctx, protocol.Until(from.Add(event.At))); err != nil {
 			return err // the run has ended, and the reason for that stays its reason
 		}
-		if !harmed && !event.Kind.Heals() {
+		if !harmed && event.Harms() {
 			harmed = true
 			fault <- protocol.Now()
 		}
 		for _, server := range event.Servers {
-			if err := f.strike(ctx, event.Kind, server); err != nil {
+			if err := f.strike(ctx, event, server); err != nil {
 				return fmt.Errorf("%s at %v: %w", event.Kind, event.At, err)
 			}
+		}
+		if event.Kind == scenario.BadDNS {
+			f.names.behave(event.Reply)
 		}
 		k.progress(Progress{Phase: Running, Done: event.At, Event: describe(event)})
 	}
 	return nil
-}
-
-// describe says what a fault did.
-func describe(f scenario.Fault) string {
-	names := make([]string, len(f.Servers))
-	for i, n := range f.Servers {
-		names[i] = fmt.Sprint(n)
-	}
-	servers := "server " + names[0]
-	if len(names) > 1 {
-		servers = "servers " + strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s: %s", f.Kind, servers)
 }
 
 // because prefers the reason for which ctx ended to the error that followed

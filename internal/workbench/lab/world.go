@@ -13,6 +13,9 @@ type world interface {
 	nameserver() netip.AddrPort
 	// target is what clients give to NewClient.
 	target() string
+	// service is the registry of a virtual address that stands for the fleet,
+	// and that address.
+	service() (registry, netip.Addr, error)
 	// silence makes all packets to and from the address vanish.
 	silence(netip.Addr) error
 	// unsilence lets them pass again.
@@ -33,6 +36,12 @@ func searchList() []string {
 func podAddress(a, b byte, n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{a, b, byte(1 + n/250), byte(1 + n%250)})
 }
+
+// vacant is where the nth address without a server is.
+func vacant(w world, n int) netip.Addr { return w.address(vacantFrom + n) }
+
+// vacantFrom is beyond the largest fleet.
+const vacantFrom = 1000
 
 // build makes the world that the isolation gives. steps that the system
 // refuses are a *StepError. drops says whether silence will be asked for.

@@ -40,7 +40,11 @@ func (w *loopbackWorld) target() string {
 	return fmt.Sprintf("dns://%s/%s:%d", w.nameserver(), serviceName, servicePort)
 }
 
-var errNoNetwork = errors.New("packets can only be dropped in a network namespace")
+var errNoNetwork = errors.New("packets can only be dropped or sent elsewhere in a network namespace")
+
+func (w *loopbackWorld) service() (registry, netip.Addr, error) {
+	return nil, netip.Addr{}, errNoNetwork
+}
 
 func (w *loopbackWorld) silence(netip.Addr) error   { return errNoNetwork }
 func (w *loopbackWorld) unsilence(netip.Addr) error { return errNoNetwork }

@@ -115,6 +115,15 @@ func (w *privateWorld) target() string {
 	return fmt.Sprintf("dns:///%s:%d", strings.TrimSuffix(serviceName, "."), servicePort)
 }
 
+func (w *privateWorld) service() (registry, netip.Addr, error) {
+	at := netip.AddrFrom4([4]byte{10, 96, 0, 1}) // where Kubernetes has them by default
+	v, err := newVirtualIP(at)
+	if err != nil {
+		return nil, at, failed("program the virtual address "+at.String(), err)
+	}
+	return v, at, nil
+}
+
 func (w *privateWorld) silence(a netip.Addr) error {
 	if w.drops == nil {
 		return syscall.EOPNOTSUPP

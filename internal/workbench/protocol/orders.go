@@ -5,9 +5,18 @@ import "time"
 // ServeOrder tells a server program what to be. Durations travel as
 // nanoseconds.
 type ServeOrder struct {
-	Name   string        `json:"name"`   // what it answers under
-	Listen string        `json:"listen"` // address and port
-	Work   time.Duration `json:"work"`   // how long each call takes to answer
+	Name   string        `json:"name"`              // what it answers under
+	Listen string        `json:"listen"`            // address and port
+	Work   time.Duration `json:"work"`              // how long each call takes to answer
+	MaxAge time.Duration `json:"max_age,omitempty"` // after which it closes a connection; 0 for never
+}
+
+// Behave is a line that tells a server program to be worse from now on, or well
+// again. The zero value is a server that is well.
+type Behave struct {
+	Factor float64 `json:"factor,omitempty"` // how many times as long a call takes; 0 is 1
+	Code   string  `json:"code,omitempty"`   // the name of a status code to answer with, at once
+	Share  int     `json:"share,omitempty"`  // of 100 calls, so many are answered with Code
 }
 
 // LoadOrder tells a load program which clients to be.
@@ -20,6 +29,9 @@ type LoadOrder struct {
 	Rate     float64       `json:"rate"`     // calls per second and client
 	Deadline time.Duration `json:"deadline"` // of each call, set by the caller
 	BadAfter time.Duration `json:"bad_after"`
+	Keys     int           `json:"keys,omitempty"`     // calls carry one of so many keys; 0 for none
+	Cold     bool          `json:"cold,omitempty"`     // ready without a first answer
+	Contract string        `json:"contract,omitempty"` // of the service, in protobuf's text format
 }
 
 // Go starts the calls of a load program that has reported ready. Calls start
@@ -29,6 +41,11 @@ type Go struct {
 	From  Instant       `json:"from"`
 	Until Instant       `json:"until"`
 	Slice time.Duration `json:"slice"` // width of the slices of Tally.Slices
+	// Quiet and After are when the first fault was planned and when clients
+	// should have reacted to it: the latencies of calls planned before and from
+	// then on are also kept apart. 0 without a fault.
+	Quiet Instant `json:"quiet,omitempty"`
+	After Instant `json:"after,omitempty"`
 }
 
 // Line is one line of a program's standard output; exactly one field is set.

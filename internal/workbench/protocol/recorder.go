@@ -1,7 +1,7 @@
 package protocol
 
 import (
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 
@@ -15,6 +15,7 @@ type Outcome struct {
 	Took    time.Duration
 	Code    string // the name of the status code; "OK" when it succeeded
 	Server  string // who answered a call that succeeded
+	Key     int    // of the call, from 1; 0 for none
 }
 
 // Recorder adds outcomes up to a Tally. Its methods may be called from any
@@ -26,6 +27,8 @@ type Recorder struct {
 	mu      sync.Mutex // guards what follows
 	tally   Tally
 	latency *hdrhistogram.Histogram
+	quiet   *hdrhistogram.Histogram // of calls before the first fault
+	after   *hdrhistogram.Histogram // of those that come when clients should have reacted
 }
 
 // NewRecorder makes a recorder for one run. Calls that take badAfter or longer
@@ -34,8 +37,10 @@ func NewRecorder(run Go, badAfter time.Duration) *Recorder {
 	return &Recorder{
 		run:      run,
 		badAfter: badAfter,
-		tally:    Tally{Errors: map[string]int64{}, Replies: map[string]int64{}},
+		tally:    newTally(),
 		latency:  newHistogram(),
+		quiet:    newHistogram(),
+		after:    newHistogram(),
 	}
 }
 
@@ -57,11 +62,19 @@ func (r *Recorder) Add(o Outcome) {
 	if o.Code == "OK" {
 		t.OK++
 		t.Replies[o.Server]++
+		if o.Key > 0 {
+			t.key(o.Key).add(o.Server, o.Issued, o.Issued)
+		}
 	} else {
 		t.Errors[o.Code]++
 	}
-	// Clamped, so it cannot be out of the histogram's range.
-	_ = r.latency.RecordValue(min(max(o.Took.Microseconds(), shortest), longest))
+	record(r.latency, o.Took)
+	switch {
+	case o.Planned < r.run.Quiet:
+		record(r.quiet, o.Took)
+	case r.run.After > 0 && o.Planned >= r.run.After:
+		record(r.after, o.Took)
+	}
 	t.MaxLag = max(t.MaxLag, o.Issued.Sub(o.Planned))
 	slice := int(o.Planned.Sub(r.run.From) / r.run.Slice)
 	for len(t.Slices) <= slice {
@@ -85,6 +98,29 @@ func (r *Recorder) Attempt(t Instant) {
 	r.tally.Attempts++
 }
 
+// Stream counts one attempt that goes to an address now.
+func (r *Recorder) Stream(address string) {
+	now := Now()
+	if !r.Counts(now) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tally.Streams.add(address, int(now.Sub(r.run.From)/Beat))
+}
+
+// Ended notes that a connection to an address, on which the server answered
+// last, has ended now.
+func (r *Recorder) Ended(address, server string) {
+	now := Now()
+	if !r.Counts(now) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tally.Closed = append(r.tally.Closed, Closed{address, server, now})
+}
+
 // Progress says what has been counted so far.
 func (r *Recorder) Progress() Progress {
 	r.mu.Lock()
@@ -96,10 +132,9 @@ func (r *Recorder) Progress() Progress {
 func (r *Recorder) Tally() (Tally, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	encoded, err := r.latency.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
-	if err != nil {
-		return Tally{}, fmt.Errorf("encode the latency histogram: %w", err)
-	}
-	r.tally.Latency = encoded
-	return r.tally, nil
+	var errs [3]error
+	r.tally.Latency, errs[0] = compress(r.latency)
+	r.tally.Quiet, errs[1] = compress(r.quiet)
+	r.tally.After, errs[2] = compress(r.after)
+	return r.tally, errors.Join(errs[:]...)
 }

@@ -1,10 +1,8 @@
 package protocol
 
 import (
-	"fmt"
+	"errors"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Tally is what a load program counted. Tallies of several programs add up with
@@ -19,7 +17,13 @@ type Tally struct {
 	LastBad  Instant          `json:"last_bad"` // when the last bad call was issued; 0 without one
 	MaxLag   time.Duration    `json:"max_lag"`  // how late the program issued its latest call
 	Slices   []Slice          `json:"slices"`   // calls by when they were planned
-	Latency  []byte           `json:"latency"`  // compressed histogram of microseconds; see Quantiles
+	Latency  Histogram        `json:"latency"`
+	Quiet    Histogram        `json:"quiet"` // of calls planned before Go.Quiet
+	After    Histogram        `json:"after"` // of calls planned from Go.After on
+
+	Streams Streams     `json:"streams"` // attempts, by where they went
+	Closed  []Closed    `json:"closed"`  // connections that ended
+	Keys    map[int]Key `json:"keys"`    // who answered the calls of each key
 }
 
 // Slice counts the calls issued in one slice of the run.
@@ -28,20 +32,15 @@ type Slice struct {
 	Bad   int64 `json:"bad"`
 }
 
-// Latency histograms hold 1 µs to 60 s with three significant figures.
-const (
-	shortest = 1
-	longest  = int64(60 * time.Second / time.Microsecond)
-	figures  = 3
-)
-
-func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(shortest, longest, figures) }
+func newTally() Tally {
+	return Tally{Errors: map[string]int64{}, Replies: map[string]int64{}, Streams: Streams{}, Keys: map[int]Key{}}
+}
 
 // Merge adds the tallies up.
 func Merge(tallies ...Tally) (Tally, error) {
-	sum := Tally{Errors: map[string]int64{}, Replies: map[string]int64{}}
-	latency := newHistogram()
-	for i, t := range tallies {
+	sum := newTally()
+	var latency, quiet, after []Histogram
+	for _, t := range tallies {
 		sum.Calls += t.Calls
 		sum.OK += t.OK
 		sum.Attempts += t.Attempts
@@ -61,38 +60,33 @@ func Merge(tallies ...Tally) (Tally, error) {
 			sum.Slices[j].Calls += s.Calls
 			sum.Slices[j].Bad += s.Bad
 		}
-		if len(t.Latency) == 0 {
-			continue
-		}
-		h, err := hdrhistogram.Decode(t.Latency)
-		if err != nil {
-			return Tally{}, fmt.Errorf("histogram of load program %d: %w", i, err)
-		}
-		if dropped := latency.Merge(h); dropped > 0 {
-			return Tally{}, fmt.Errorf("histogram of load program %d: %d values out of range", i, dropped)
+		latency, quiet, after = append(latency, t.Latency), append(quiet, t.Quiet), append(after, t.After)
+		sum.Streams.merge(t.Streams)
+		sum.Closed = append(sum.Closed, t.Closed...)
+		for number, key := range t.Keys {
+			for server, stay := range key {
+				sum.key(number).add(server, stay.First, stay.Last)
+			}
 		}
 	}
-	var err error
-	if sum.Latency, err = latency.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err != nil {
-		return Tally{}, fmt.Errorf("encode the merged histogram: %w", err)
+	var errs [3]error
+	sum.Latency, errs[0] = mergeHistograms(latency)
+	sum.Quiet, errs[1] = mergeHistograms(quiet)
+	sum.After, errs[2] = mergeHistograms(after)
+	if err := errors.Join(errs[:]...); err != nil {
+		return Tally{}, err
 	}
 	return sum, nil
 }
 
-// Quantiles are the latencies of all calls, failed ones too, in milliseconds.
-type Quantiles struct{ P50, P99, Max float64 }
-
-// Quantiles reads the histogram; all are 0 when no call was counted.
-func (t Tally) Quantiles() (Quantiles, error) {
-	if len(t.Latency) == 0 {
-		return Quantiles{}, nil
+// key returns the entry of a key, which it makes when there is none.
+func (t Tally) key(number int) Key {
+	k := t.Keys[number]
+	if k == nil {
+		k = Key{}
+		t.Keys[number] = k
 	}
-	h, err := hdrhistogram.Decode(t.Latency)
-	if err != nil {
-		return Quantiles{}, fmt.Errorf("latency histogram: %w", err)
-	}
-	ms := func(us int64) float64 { return float64(us) / 1000 }
-	return Quantiles{P50: ms(h.ValueAtQuantile(50)), P99: ms(h.ValueAtQuantile(99)), Max: ms(h.Max())}, nil
+	return k
 }
 
 // BusiestOverMean compares the server that answered most with the mean over

@@ -3,7 +3,6 @@ package protocol_test
 import (
 	"encoding/json"
 	"math"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
@@ -11,74 +10,6 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
 )
-
-// The run of these tests: measured from second 1 to second 3.
-var run = protocol.Go{
-	Start: 0,
-	From:  protocol.Instant(time.Second),
-	Until: protocol.Instant(3 * time.Second),
-	Slice: 100 * time.Millisecond,
-}
-
-const badAfter = 250 * time.Millisecond
-
-// at is an instant of the run.
-func at(d time.Duration) protocol.Instant { return protocol.Instant(d) }
-
-// outcomes makes calls that end in every way, some of them outside of the
-// measured part.
-func outcomes(seed uint64, n int) []protocol.Outcome {
-	rnd := rand.New(rand.NewPCG(seed, 1))
-	codes := []string{"OK", "OK", "OK", "UNAVAILABLE", "DEADLINE_EXCEEDED"}
-	all := make([]protocol.Outcome, n)
-	for i := range all {
-		planned := at(time.Duration(rnd.Int64N(int64(4 * time.Second))))
-		o := protocol.Outcome{
-			Planned: planned,
-			Issued:  planned.Add(time.Duration(rnd.Int64N(int64(5 * time.Millisecond)))),
-			Took:    time.Duration(rnd.ExpFloat64() * float64(100*time.Millisecond)),
-			Code:    codes[rnd.IntN(len(codes))],
-		}
-		if o.Code == "OK" {
-			o.Server = []string{"a", "b", "c"}[rnd.IntN(3)]
-		}
-		all[i] = o
-	}
-	return all
-}
-
-// model counts as one would by hand. The latencies of what counts are in
-// milliseconds, the shortest first.
-func model(all []protocol.Outcome) (protocol.Tally, []float64) {
-	t := protocol.Tally{Errors: map[string]int64{}, Replies: map[string]int64{}}
-	var took []float64
-	for _, o := range all {
-		if o.Planned < run.From || o.Planned >= run.Until {
-			continue
-		}
-		t.Calls++
-		if o.Code == "OK" {
-			t.OK++
-			t.Replies[o.Server]++
-		} else {
-			t.Errors[o.Code]++
-		}
-		t.MaxLag = max(t.MaxLag, o.Issued.Sub(o.Planned))
-		i := int(o.Planned.Sub(run.From) / run.Slice)
-		for len(t.Slices) <= i {
-			t.Slices = append(t.Slices, protocol.Slice{})
-		}
-		t.Slices[i].Calls++
-		if o.Code != "OK" || o.Took >= badAfter {
-			t.Bad++
-			t.Slices[i].Bad++
-			t.LastBad = max(t.LastBad, o.Issued)
-		}
-		took = append(took, float64(o.Took)/float64(time.Millisecond))
-	}
-	slices.Sort(took)
-	return t, took
-}
 
 // quantile says whether got is the q-quantile of the sorted values, to three
 // significant figures. Which of two neighbours that is, is a convention.
@@ -127,14 +58,19 @@ func TestTalliesAddUpToTheModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, err := got.Quantiles()
-		if err != nil {
-			t.Fatal(err)
+		for name, part := range map[string]struct {
+			got    protocol.Histogram
+			sorted []float64
+		}{"all": {got.Latency, took.all}, "quiet": {got.Quiet, took.quiet}, "after": {got.After, took.after}} {
+			q, err := part.got.Quantiles()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !quantile(q.P50, 0.5, part.sorted) || !quantile(q.P99, 0.99, part.sorted) || !quantile(q.Max, 1, part.sorted) {
+				t.Errorf("seed %d, %s: wrong quantiles of %d calls: %+v", seed, name, len(part.sorted), q)
+			}
 		}
-		if !quantile(q.P50, 0.5, took) || !quantile(q.P99, 0.99, took) || !quantile(q.Max, 1, took) {
-			t.Errorf("seed %d: wrong quantiles of %d calls: %+v", seed, len(took), q)
-		}
-		got.Latency = nil
+		got.Latency, got.Quiet, got.After = nil, nil, nil
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("seed %d\ngot  %+v\nwant %+v", seed, got, want)
 		}
@@ -217,7 +153,7 @@ func TestEndlessAndImmediateCallsCount(t *testing.T) {
 		{Planned: run.From, Issued: run.From, Took: time.Hour, Code: "OK"},
 		{Planned: run.From, Issued: run.From, Took: -1, Code: "OK"},
 	})
-	q, err := tally.Quantiles()
+	q, err := tally.Latency.Quantiles()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +168,7 @@ func TestNothingWasCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, tally := range map[string]protocol.Tally{"zero": {}, "merged": empty, "recorded": record(t, nil)} {
-		q, err := tally.Quantiles()
+		q, err := tally.Latency.Quantiles()
 		if err != nil || q != (protocol.Quantiles{}) {
 			t.Errorf("%s: %+v, %v", name, q, err)
 		}
@@ -244,7 +180,7 @@ func TestBrokenHistogramIsAnError(t *testing.T) {
 	if _, err := protocol.Merge(protocol.Tally{}, broken); err == nil || err.Error()[:len("histogram of load program 1:")] != "histogram of load program 1:" {
 		t.Errorf("Merge: %v", err)
 	}
-	if _, err := broken.Quantiles(); err == nil {
+	if _, err := broken.Latency.Quantiles(); err == nil {
 		t.Error("Quantiles read it")
 	}
 }

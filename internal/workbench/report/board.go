@@ -34,8 +34,8 @@ func Board(s Scenario, width int) string {
 	b.WriteString(arms(s, width))
 	b.WriteString(Hanging("  ", faint().Render(legend(s, width)), text) + "\n\n")
 	for _, a := range s.Arms {
-		name := lipgloss.NewStyle().Width(armWidth).PaddingLeft(2).Inherit(armStyle(a.Name)).Render(a.Name)
-		b.WriteString(Hanging(name, Story(s, a), text) + "\n")
+		name := lipgloss.NewStyle().Width(armWidth).PaddingLeft(2).PaddingRight(1).Inherit(armStyle(a.Name)).Render(a.Name)
+		b.WriteString(Hanging(name, Story(s, a)+a.words(), text) + "\n")
 	}
 	if len(s.Expectations) > 0 {
 		b.WriteString("\n")
@@ -119,7 +119,11 @@ func verdict(e Expectation, width int) string {
 	}
 	label := lipgloss.NewStyle().Width(markWidth).PaddingLeft(2).Render(mark)
 	figures := fmt.Sprintf("(%s is %s, wanted %s)", e.Metric, exact(e), e.Want)
-	return Hanging(label, e.Arm+": "+e.Text+" "+faint().Render(figures), width)
+	text := e.Arm + ": " + e.Text + " " + faint().Render(figures)
+	if e.Doubt != "" {
+		text += " " + caution().Render("("+e.Doubt+")")
+	}
+	return Hanging(label, text, width)
 }
 
 // exact writes what was got with so many digits that it is seen on which side

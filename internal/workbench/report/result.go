@@ -2,9 +2,8 @@ package report
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
-	"strconv"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
@@ -40,6 +39,8 @@ type Arm struct {
 	Bad             int64            `json:"bad"`         // failed, or at least bad_after_ms long
 	MaxLag          float64          `json:"max_lag_ms"`  // how late the lab itself issued a call
 	Timeline        []Slice          `json:"timeline"`    // by when calls were planned
+
+	Figures
 }
 
 // Slice is one slice of an arm's timeline.
@@ -57,6 +58,9 @@ type Expectation struct {
 	OK   bool    `json:"ok"`
 
 	Metric string `json:"metric"`
+	// Doubt is why the figure may be the fault of the machine; "" when it
+	// cannot. A broken expectation with a doubt is still broken.
+	Doubt string `json:"doubt,omitempty"`
 }
 
 // Failed is the number of calls that returned an error.
@@ -72,32 +76,26 @@ func (a Arm) AttemptsPerCall() float64 {
 
 // metric reads a figure by the name the scenario language has for it.
 func (a Arm) metric(m scenario.Metric) (float64, error) {
-	switch m {
-	case scenario.Calls:
-		return float64(a.Calls), nil
-	case scenario.Failed:
-		return float64(a.Failed()), nil
-	case scenario.Bad:
-		return float64(a.Bad), nil
-	case scenario.AttemptsPerCall:
-		return a.AttemptsPerCall(), nil
-	case scenario.P50:
-		return a.P50, nil
-	case scenario.P99:
-		return a.P99, nil
-	case scenario.Max:
-		return a.Max, nil
-	case scenario.BusiestOverMean:
-		return a.BusiestOverMean, nil
-	case scenario.LastBad:
-		return a.LastBad, nil
+	known := map[scenario.Metric]float64{
+		scenario.Calls:           float64(a.Calls),
+		scenario.Failed:          float64(a.Failed()),
+		scenario.Bad:             float64(a.Bad),
+		scenario.AttemptsPerCall: a.AttemptsPerCall(),
+		scenario.P50:             a.P50,
+		scenario.P99:             a.P99,
+		scenario.Max:             a.Max,
+		scenario.BusiestOverMean: a.BusiestOverMean,
+		scenario.LastBad:         a.LastBad,
 	}
-	return 0, fmt.Errorf("no figure for the metric %q", m)
+	if v, measured := known[m]; measured {
+		return v, nil
+	}
+	return a.figure(m)
 }
 
 // Judge compares the figures of the arms with what a scenario expects. An arm
-// that was skipped is not judged; an arm without calls meets no expectation,
-// because nothing was proved.
+// that was skipped is not judged; an arm without calls, or without what a figure
+// is made of, does not meet the expectation, because nothing was proved.
 func Judge(arms []Arm, expect []scenario.Expectation) ([]Expectation, error) {
 	var judged []Expectation
 	for _, e := range expect {
@@ -106,16 +104,29 @@ func Judge(arms []Arm, expect []scenario.Expectation) ([]Expectation, error) {
 				continue
 			}
 			got, err := arm.metric(e.Metric)
-			if err != nil {
+			unknown := errors.Is(err, errNotMeasured)
+			if err != nil && !unknown {
 				return nil, err
 			}
 			judged = append(judged, Expectation{
 				Arm: arm.Name, Text: e.Text, Metric: string(e.Metric),
-				Got: got, Want: e.Want.String(), OK: arm.Calls > 0 && e.Want.Holds(got),
+				Got: got, Want: e.Want.String(), OK: arm.Calls > 0 && !unknown && e.Want.Holds(got),
+				Doubt: doubt(arm),
 			})
 		}
 	}
 	return judged, nil
+}
+
+// tooLate is by how many milliseconds the lab may be late with a call before it
+// can no longer judge an arm.
+const tooLate = 250.0
+
+func doubt(a Arm) string {
+	if a.MaxLag <= tooLate {
+		return ""
+	}
+	return "the machine was too busy: lag " + span(a.MaxLag)
 }
 
 // Kept says whether every expectation of surefoot held. The other arms are
@@ -154,32 +165,4 @@ func WriteJSON(w io.Writer, scenarios []Scenario) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(scenarios)
-}
-
-// figure writes a number as short as it can be read: whole ones with thousands
-// separators, others with two decimals.
-func figure(v float64) string {
-	if v == float64(int64(v)) {
-		return thousands(int64(v))
-	}
-	if v >= 100 {
-		return thousands(int64(v + 0.5))
-	}
-	if v >= 10 {
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(v, 'f', 2, 64)
-}
-
-// thousands writes 12345 as 12,345.
-func thousands(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	first := 0
-	if n < 0 {
-		first = 1
-	}
-	for i := len(s) - 3; i > first; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

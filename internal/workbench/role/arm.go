@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/stats"
 
+	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
@@ -17,9 +18,11 @@ type channel interface {
 	io.Closer
 }
 
+const roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
+
 // dial opens a channel of the arm. attempts is told of each stream that the
-// channel begins.
-func dial(arm scenario.Arm, target string, attempts stats.Handler) (channel, error) {
+// channel begins; contract is what the surefoot arm is given beside.
+func dial(arm scenario.Arm, target string, attempts stats.Handler, contract []surefoot.ClientOption) (channel, error) {
 	plain := []grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithStatsHandler(attempts),
@@ -27,10 +30,10 @@ func dial(arm scenario.Arm, target string, attempts stats.Handler) (channel, err
 	switch arm {
 	case scenario.GRPC:
 		return grpc.NewClient(target, plain...)
-	case scenario.GRPCRoundRobin:
-		return grpc.NewClient(target, append(plain, grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`))...)
+	case scenario.GRPCRoundRobin, scenario.GRPCMaxAge:
+		return grpc.NewClient(target, append(plain, grpc.WithDefaultServiceConfig(roundRobin))...)
 	case scenario.Surefoot:
-		return dialSurefoot(target, attempts)
+		return dialSurefoot(target, attempts, contract)
 	}
 	return nil, fmt.Errorf("no client for the arm %q", arm)
 }

@@ -15,3 +15,6 @@ func codeName(c codes.Code) string {
 	}
 	return fmt.Sprintf("CODE_%d", c)
 }
+
+// codeOf is the code of a name in the gRPC specification.
+func codeOf(name string) codes.Code { return codes.Code(code.Code_value[name]) }

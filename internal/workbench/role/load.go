@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
@@ -35,29 +37,32 @@ type client struct {
 type load struct {
 	order    protocol.LoadOrder
 	clients  []client
-	recorder *atomic.Pointer[protocol.Recorder] // nil until the run is known
+	attempts attempts
 	out      *lines
 }
 
 // Load is the load program: it opens the channels, reports ready on out once
 // each has had an answer, waits for the order to go on in, issues the calls and
-// reports the tally.
-func Load(ctx context.Context, order protocol.LoadOrder, in io.Reader, out io.Writer) (err error) {
-	l := &load{order: order, recorder: &atomic.Pointer[protocol.Recorder]{}, out: newLines(out)}
+// reports the tally. contract is what the clients of the surefoot arm are given
+// beside the service's own.
+func Load(ctx context.Context, order protocol.LoadOrder, contract []surefoot.ClientOption, in io.Reader, out io.Writer) (err error) {
+	l := &load{order: order, attempts: newAttempts(), out: newLines(out)}
 	defer func() {
 		for _, c := range l.clients {
 			err = errors.Join(err, c.conn.Close())
 		}
 	}()
 	for i := range order.Clients {
-		conn, err := dial(scenario.Arm(order.Arm), order.Target, attempts{l.recorder})
+		conn, err := dial(scenario.Arm(order.Arm), order.Target, l.attempts, contract)
 		if err != nil {
 			return fmt.Errorf("arm %s: %w", order.Arm, err)
 		}
 		l.clients = append(l.clients, client{index: order.First + i, stub: inventoryv1.NewInventoryClient(conn), conn: conn})
 	}
-	if err := l.settle(ctx); err != nil {
-		return err
+	if !order.Cold {
+		if err := l.settle(ctx); err != nil {
+			return err
+		}
 	}
 	if err := l.out.send(protocol.Line{Ready: true}); err != nil {
 		return err
@@ -106,7 +111,7 @@ func (l *load) firstAnswer(ctx context.Context, c client) error {
 // has returned.
 func (l *load) run(ctx context.Context, run protocol.Go) error {
 	recorder := protocol.NewRecorder(run, l.order.BadAfter)
-	l.recorder.Store(recorder)
+	l.attempts.recorder.Store(recorder)
 	reporting, done := context.WithCancel(ctx)
 	var reporter, pacers sync.WaitGroup
 	reporter.Go(func() {
@@ -145,7 +150,7 @@ func (l *load) pace(ctx context.Context, c client, run protocol.Go, recorder *pr
 	slots := make(chan struct{}, int(2*l.order.Rate*l.order.Deadline.Seconds())+16)
 	var calls sync.WaitGroup
 	defer calls.Wait()
-	for ; next < run.Until; next = next.Add(interval) {
+	for number := c.index; next < run.Until; number, next = number+1, next.Add(interval) {
 		if wait(ctx, protocol.Until(next)) != nil {
 			return
 		}
@@ -154,19 +159,25 @@ func (l *load) pace(ctx context.Context, c client, run protocol.Go, recorder *pr
 		case <-ctx.Done():
 			return
 		}
-		planned := next
+		planned, key := next, 0
+		if l.order.Keys > 0 {
+			key = 1 + number%l.order.Keys
+		}
 		calls.Go(func() {
-			recorder.Add(l.call(ctx, c, planned))
+			recorder.Add(l.call(ctx, c, planned, key))
 			<-slots
 		})
 	}
 }
 
 // call is what every caller does, whatever the arm.
-func (l *load) call(ctx context.Context, c client, planned protocol.Instant) protocol.Outcome {
+func (l *load) call(ctx context.Context, c client, planned protocol.Instant, key int) protocol.Outcome {
 	issued := protocol.Now()
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, plannedKey{}, planned), l.order.Deadline)
 	defer cancel()
+	if key > 0 {
+		ctx = metadata.AppendToOutgoingContext(ctx, scenario.KeyHeader, strconv.Itoa(key))
+	}
 	reply, err := c.stub.Get(ctx, &inventoryv1.GetRequest{Sku: sku})
 	return protocol.Outcome{
 		Issued:  issued,
@@ -174,5 +185,6 @@ func (l *load) call(ctx context.Context, c client, planned protocol.Instant) pro
 		Took:    protocol.Now().Sub(issued),
 		Code:    codeName(status.Code(err)),
 		Server:  reply.GetServer(),
+		Key:     key,
 	}
 }

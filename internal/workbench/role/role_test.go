@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +41,7 @@ func TestLoadCountsEveryCallOnce(t *testing.T) {
 		t.Run(string(arm), func(t *testing.T) {
 			server := &moody{Service: inventory.New("m"), every: 7, code: codes.Internal} // nobody repeats those
 			order := loadOrder(arm, server.start(t))
-			p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, in, out) })
+			p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, nil, in, out) })
 			p.ready()
 			got := p.tally(soon())
 			if err := <-p.ended; err != nil {
@@ -80,7 +79,7 @@ func TestLoadCountsEveryCallOnce(t *testing.T) {
 func TestLoadCountsRepeatsAsAttempts(t *testing.T) {
 	server := &moody{Service: inventory.New("m"), every: 10, code: codes.Unavailable}
 	order := loadOrder(scenario.Surefoot, server.start(t))
-	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, in, out) })
+	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, nil, in, out) })
 	p.ready()
 	run := soon()
 	run.From = run.Start // so that all that the server sees is counted
@@ -112,7 +111,7 @@ func TestAttemptsCountWithTheirCall(t *testing.T) {
 	}
 	for _, test := range tests {
 		recorder := protocol.NewRecorder(past, time.Second)
-		a := attempts{&atomic.Pointer[protocol.Recorder]{}}
+		a := newAttempts()
 		ctx := t.Context()
 		if test.planned != 0 {
 			ctx = context.WithValue(ctx, plannedKey{}, test.planned)
@@ -130,7 +129,7 @@ func TestAttemptsCountWithTheirCall(t *testing.T) {
 func TestLoadReportsProgress(t *testing.T) {
 	server := &moody{Service: inventory.New("m")}
 	order := loadOrder(scenario.GRPC, server.start(t))
-	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, in, out) })
+	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, nil, in, out) })
 	p.ready()
 	if err := json.NewEncoder(p.in).Encode(soon()); err != nil {
 		t.Fatal(err)
@@ -157,7 +156,7 @@ func TestLoadReportsProgress(t *testing.T) {
 func TestLoadEndsWithItsContext(t *testing.T) {
 	server := &moody{Service: inventory.New("m")}
 	order := loadOrder(scenario.GRPC, server.start(t))
-	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, in, out) })
+	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, nil, in, out) })
 	p.ready()
 	run := soon()
 	run.Until = run.Start.Add(time.Hour)
@@ -191,7 +190,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			err := Load(t.Context(), test.order, strings.NewReader(test.in), io.Discard)
+			err := Load(t.Context(), test.order, nil, strings.NewReader(test.in), io.Discard)
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
@@ -204,7 +203,7 @@ func TestLoadSaysWhoHadNoAnswer(t *testing.T) {
 	order := loadOrder(scenario.GRPC, server.start(t))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	err := Load(ctx, order, strings.NewReader(""), io.Discard)
+	err := Load(ctx, order, nil, strings.NewReader(""), io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "client 2 of arm grpc-go had no answer from "+order.Target) {
 		t.Errorf("got %v", err)
 	}
@@ -223,7 +222,7 @@ func freeAddress(t *testing.T) string {
 
 func TestServeAnswersUnderItsNameAfterItsWork(t *testing.T) {
 	order := protocol.ServeOrder{Name: "inventory-7", Listen: freeAddress(t), Work: 30 * time.Millisecond}
-	p := start(t, func(ctx context.Context, _ io.Reader, out io.Writer) error { return Serve(ctx, order, out) })
+	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Serve(ctx, order, in, out) })
 	p.ready()
 	conn, err := grpc.NewClient(order.Listen, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -251,7 +250,7 @@ func TestServeSaysThatItsAddressIsTaken(t *testing.T) {
 	}
 	defer lis.Close()
 	var out strings.Builder
-	err = Serve(t.Context(), protocol.ServeOrder{Name: "inventory-7", Listen: lis.Addr().String()}, &out)
+	err = Serve(t.Context(), protocol.ServeOrder{Name: "inventory-7", Listen: lis.Addr().String()}, strings.NewReader(""), &out)
 	if err == nil || !strings.HasPrefix(err.Error(), "server inventory-7: listen tcp") || out.Len() > 0 {
 		t.Errorf("got %v and the lines %q", err, out.String())
 	}

@@ -2,19 +2,19 @@ package role
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"time"
 
 	"github.com/surefoot-rpc/surefoot/examples/inventory"
-	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
 )
 
-// Serve is the server program: it listens, reports ready on out and serves
-// until ctx ends.
-func Serve(ctx context.Context, order protocol.ServeOrder, out io.Writer) error {
+// Serve is the server program: it listens, reports ready on out, and serves
+// until ctx ends, as well or badly as the lines of in say.
+func Serve(ctx context.Context, order protocol.ServeOrder, in io.Reader, out io.Writer) error {
 	var config net.ListenConfig
 	lis, err := config.Listen(ctx, "tcp", order.Listen)
 	if err != nil {
@@ -25,22 +25,22 @@ func Serve(ctx context.Context, order protocol.ServeOrder, out io.Writer) error 
 	if err := newLines(out).send(protocol.Line{Ready: true}); err != nil {
 		return err
 	}
-	return serve(ctx, lis, &worker{Service: inventory.New(order.Name), work: order.Work})
-}
-
-// worker is the example service with calls that take a while, so that there
-// are calls in flight when a fault strikes.
-type worker struct {
-	*inventory.Service
-	work time.Duration
-}
-
-// Get answers after the time of work.
-func (w *worker) Get(ctx context.Context, req *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
-	if err := wait(ctx, w.work); err != nil {
-		return nil, err
+	w := &worker{Service: inventory.New(order.Name), work: order.Work}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		// It ends with in, which only the lab closes, or with the process.
+		if err := w.obey(in); err != nil {
+			cancel(fmt.Errorf("server %s: %w", order.Name, err))
+		}
+	}()
+	if err := serve(ctx, lis, w, order.MaxAge); err != nil {
+		return err
 	}
-	return w.Service.Get(ctx, req)
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // wait returns after d, or with the context's error when that ends first.

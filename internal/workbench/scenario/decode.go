@@ -221,6 +221,17 @@ func (d *decoder) number(into *float64, what string, most float64) func(ast.Node
 	}
 }
 
+// truth reads true or false.
+func (d *decoder) truth(into *bool, what string) func(ast.Node) {
+	return func(node ast.Node) {
+		if b, ok := node.(*ast.BoolNode); ok {
+			*into = b.Value
+			return
+		}
+		d.failf(node.GetToken(), "%s must be true or false, not %s", what, describe(node))
+	}
+}
+
 // choice reads one of the names.
 func choice[S ~string](d *decoder, into *S, what string, names []S) func(ast.Node) {
 	return func(node ast.Node) {

@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Expectation is one thing that must be true of one arm.
@@ -27,12 +29,78 @@ const (
 	P99             Metric = "p99_ms"
 	Max             Metric = "max_ms"
 	BusiestOverMean Metric = "busiest_over_mean"
-	LastBad         Metric = "last_bad_ms" // after the first fault
+	LastBad         Metric = "last_bad_ms"        // after the first fault
+	Closed          Metric = "closed_connections" // to servers that lived
+	NewShare        Metric = "new_share"          // of the servers that joined, ÷ their fair share, over the last NewShareOver
+	BadShare        Metric = "bad_share"          // of attempts, of the servers struck first, from Reaction later until they heal
+	Returned        Metric = "returned_ms"        // how long after healing the servers struck first had their share again
+	QuietP99        Metric = "quiet_p99_ms"       // of calls before the first fault
+	P99OverQuiet    Metric = "p99_over_quiet"     // p99 of calls later than Reaction after the first fault ÷ quiet_p99_ms
+	MovedKeys       Metric = "moved_keys"         // that another server than at first answered at some time
+	StrayKeys       Metric = "stray_keys"         // moved keys whose first server was never harmed
+	AwayKeys        Metric = "away_keys"          // that another server than at first still answered at the end
+	BadReplies      Metric = "bad_replies"        // kinds of bad replies of DNS that the clients were given
 )
 
 // Metrics lists all metrics.
 func Metrics() []Metric {
-	return []Metric{Calls, Failed, Bad, AttemptsPerCall, P50, P99, Max, BusiestOverMean, LastBad}
+	return []Metric{
+		Calls, Failed, Bad, AttemptsPerCall, P50, P99, Max, BusiestOverMean, LastBad, Closed,
+		NewShare, BadShare, Returned, QuietP99, P99OverQuiet, MovedKeys, StrayKeys, AwayKeys, BadReplies,
+	}
+}
+
+// NewShareOver is the end of the run over which the share of new servers is
+// measured.
+const NewShareOver = 5 * time.Second
+
+// missing says what the scenario lacks for the metric to be measured; "" when
+// it lacks nothing.
+func (s *Scenario) missing(m Metric, want Bound) string {
+	at, faulty := s.FirstFault()
+	trouble, struck := s.Trouble()
+	switch m {
+	case Calls, Failed, Bad, AttemptsPerCall, P50, P99, Max, BusiestOverMean, Closed: // of every run
+	case LastBad:
+		if !faulty {
+			return "counts from the first fault, and the timeline has none: add a fault or choose another metric"
+		}
+	case QuietP99:
+		if !faulty || at == 0 {
+			return "is of the calls before the first fault, and there are none: add a fault, later than 0s"
+		}
+	case P99OverQuiet:
+		if !faulty || at == 0 || at+Reaction >= s.Load.Duration {
+			return fmt.Sprintf("compares calls before the first fault with those from %v after it: add a fault that leaves time for both", Reaction)
+		}
+	case NewShare:
+		if len(s.Joining()) == 0 {
+			return "is of servers that join, and none does: add the fault join"
+		}
+		if s.Load.Duration < NewShareOver {
+			return fmt.Sprintf("is over the last %v: lengthen load.duration", NewShareOver)
+		}
+	case BadShare:
+		if !struck || trouble.At+Reaction >= trouble.End {
+			return fmt.Sprintf("is measured from %v after servers were struck until they heal: add a fault that lasts longer", Reaction)
+		}
+	case Returned:
+		if !struck || !trouble.Healed {
+			return "counts from the healing of servers: add a fault that heals what an earlier one did"
+		}
+		if left := s.Load.Duration - trouble.End; (want.Op == "<=" || want.Op == "<") && want.Value >= float64(left.Milliseconds()) {
+			return fmt.Sprintf("cannot exceed %v, because the run ends then: lengthen load.duration or lower the bound", left)
+		}
+	case MovedKeys, StrayKeys, AwayKeys:
+		if s.Load.Keys == 0 || !faulty {
+			return "counts keys that move because of faults: add load.keys and a fault"
+		}
+	case BadReplies:
+		if !slices.ContainsFunc(s.Timeline, func(f Fault) bool { return f.Kind == BadDNS && f.Harms() }) {
+			return "counts bad replies of DNS: add the fault dns"
+		}
+	}
+	return ""
 }
 
 // Bound is a comparison with a number, such as "<= 1000".

@@ -16,6 +16,7 @@ const (
 	maxServers  = 200
 	maxClients  = 1000
 	maxRate     = 1000.0
+	maxKeys     = 10_000
 	maxDuration = 10 * time.Minute
 )
 
@@ -45,6 +46,10 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		must("fleet", func(n ast.Node) { d.fleet(n, &s.Fleet) }),
 		may("dns", func(n ast.Node) { d.dns(n, &s.DNS) }),
 		must("load", func(n ast.Node) { d.load(n, &s.Load) }),
+		may("contract", func(n ast.Node) {
+			d.text(&s.Contract.Text, "contract")(n)
+			s.Contract.Line = n.GetToken().Position.Line
+		}),
 		may("timeline", func(n ast.Node) {
 			d.list(n, "timeline", func(e ast.Node) { timeline = append(timeline, e) })
 		}),
@@ -61,6 +66,7 @@ func Parse(file string, text []byte) (*Scenario, error) {
 	}
 	if len(d.errors) == before { // else it would judge faults that nobody wrote
 		d.order(s)
+		d.fits(doc.Body, s)
 	}
 	for _, n := range expect {
 		d.expectation(n, s)
@@ -88,6 +94,7 @@ func (d *decoder) fleet(n ast.Node, f *Fleet) {
 	d.mapping(n, "fleet",
 		must("servers", d.count(&f.Servers, "fleet.servers", 1, maxServers)),
 		may("work", d.duration(&f.Work, "fleet.work", 0, time.Minute)),
+		may("max_connection_age", d.duration(&f.MaxConnectionAge, "fleet.max_connection_age", time.Second, time.Hour)),
 	)
 }
 
@@ -105,6 +112,9 @@ func (d *decoder) dns(n ast.Node, dns *DNS) {
 			}
 		}),
 		may("delist_after", d.duration(&dns.DelistAfter, "dns.delist_after", time.Millisecond, maxDuration)),
+		may("virtual_ip", d.truth(&dns.VirtualIP, "dns.virtual_ip")),
+		may("refusing", d.count(&dns.Refusing, "dns.refusing", 0, maxServers)),
+		may("silent", d.count(&dns.Silent, "dns.silent", 0, maxServers)),
 	)
 }
 
@@ -116,6 +126,8 @@ func (d *decoder) load(n ast.Node, l *Load) {
 		must("duration", d.duration(&l.Duration, "load.duration", 100*time.Millisecond, maxDuration)),
 		may("deadline", d.duration(&l.Deadline, "load.deadline", time.Millisecond, time.Minute)),
 		may("bad_after", d.duration(&l.BadAfter, "load.bad_after", time.Millisecond, time.Minute)),
+		may("keys", d.count(&l.Keys, "load.keys", 1, maxKeys)),
+		may("cold", d.truth(&l.Cold, "load.cold")),
 	)
 }
 
@@ -132,7 +144,31 @@ func (d *decoder) arms(n ast.Node, s *Scenario) {
 		}
 	})
 	if seq, ok := n.(*ast.SequenceNode); ok && len(seq.Values) == 0 {
-		d.failf(n.GetToken(), "arms is empty: name at least one of grpc-go, grpc-go round_robin, surefoot")
+		d.failf(n.GetToken(), "arms is empty: name at least one: %s", OneOf("", Arms()))
+	}
+}
+
+// fits checks what parts of the file say of each other.
+func (d *decoder) fits(body ast.Node, s *Scenario) {
+	at := start(body)
+	ages := slices.Contains(s.Arms, GRPCMaxAge)
+	switch {
+	case ages && s.Fleet.MaxConnectionAge == 0:
+		d.failf(at, "the arm %q needs fleet.max_connection_age: add it", GRPCMaxAge)
+	case !ages && s.Fleet.MaxConnectionAge > 0:
+		d.failf(at, "fleet.max_connection_age is for the arm %q, which does not take part: add the arm or remove the field", GRPCMaxAge)
+	}
+	if s.Contract.Text != "" && len(s.Arms) > 0 && !slices.Contains(s.Arms, Surefoot) {
+		d.failf(at, "contract is for the arm %q, which does not take part: add the arm or remove the field", Surefoot)
+	}
+	if s.DNS.VirtualIP && s.DNS.Refusing+s.DNS.Silent > 0 {
+		d.failf(at, "dns.virtual_ip lists one address, and dns.refusing and dns.silent list more: remove one of them")
+	}
+	if s.Load.Cold && s.Load.Warmup > 0 {
+		d.failf(at, "load.cold counts the first calls, and load.warmup, 1s unless it is set, does not: set load.warmup to 0s")
+	}
+	if s.Fleet.Servers > 0 && len(s.Joining()) == s.Fleet.Servers {
+		d.failf(at, "every server joins later: clients need one to start with")
 	}
 }
 
@@ -161,8 +197,8 @@ func (d *decoder) expectation(n ast.Node, s *Scenario) {
 			e.Want = bound
 		}),
 	)
-	if _, faulty := s.FirstFault(); e.Metric == LastBad && !faulty {
-		d.failf(start(n), "last_bad_ms counts from the first fault, and the timeline has none: add a fault or choose another metric")
+	if missing := s.missing(e.Metric, e.Want); missing != "" {
+		d.failf(start(n), "%s %s", e.Metric, missing)
 	}
 	s.Expect = append(s.Expect, e)
 }

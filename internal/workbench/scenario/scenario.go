@@ -10,7 +10,8 @@ type Scenario struct {
 	Fleet    Fleet
 	DNS      DNS
 	Load     Load
-	Timeline []Fault // in order of At
+	Contract Contract // what the surefoot arm's service says, beyond its .proto
+	Timeline []Fault  // in order of At
 	Arms     []Arm
 	Expect   []Expectation
 }
@@ -19,6 +20,9 @@ type Scenario struct {
 type Fleet struct {
 	Servers int
 	Work    time.Duration // how long a server takes to answer a call
+	// MaxConnectionAge is after how long the servers of the arm
+	// GRPCMaxAge close a connection gracefully.
+	MaxConnectionAge time.Duration
 }
 
 // DNS is how the clients find the fleet.
@@ -26,6 +30,9 @@ type DNS struct {
 	TTL         time.Duration // of every answer, whole seconds
 	Shuffle     uint64        // seed of the order of addresses in each answer; 0 keeps them in the order of the fleet
 	DelistAfter time.Duration // how long a dead server stays listed; 0 for ever
+	VirtualIP   bool          // one address that spreads connections over the fleet is listed, not the fleet
+	Refusing    int           // listed addresses at which nothing ever lived, and connections are refused
+	Silent      int           // the same, and nothing at all comes back
 }
 
 // Load is who calls, and how often. Calls are issued on schedule whether or not
@@ -37,60 +44,32 @@ type Load struct {
 	Duration time.Duration // of the measured part
 	Deadline time.Duration // that callers give each call
 	BadAfter time.Duration // a call that takes this long is bad, even when it succeeds
+	Keys     int           // calls carry one of so many keys in the header KeyHeader; 0 for none
+	Cold     bool          // clients start with the measured part: their first calls count
 }
 
-// Fault is one thing that happens to some servers.
-type Fault struct {
-	At      time.Duration // after the measured part began
-	Kind    FaultKind
-	Servers []int // from 1
-	Line    int   // where in the file
+// KeyHeader is the header that carries the key of a call.
+const KeyHeader = "x-shard"
+
+// Contract is a surefoot.v1.Service in protobuf's text format.
+type Contract struct {
+	Text string
+	Line int // where in the file
 }
-
-// FaultKind names what a fault does.
-type FaultKind string
-
-// The faults. Healing kinds undo what another kind did.
-const (
-	Kill       FaultKind = "kill"        // kill -9: connections are reset, the port is closed
-	Restart    FaultKind = "restart"     // a killed server comes back under the same address
-	Stop       FaultKind = "stop"        // SIGSTOP: the process hangs, its kernel still acknowledges
-	Continue   FaultKind = "continue"    // SIGCONT: undoes stop
-	SilentDrop FaultKind = "silent-drop" // every packet to and from the server vanishes
-	Heal       FaultKind = "heal"        // undoes silent-drop
-)
-
-// FaultKinds lists all kinds, in the order in which people read them.
-func FaultKinds() []FaultKind {
-	return []FaultKind{Kill, Restart, Stop, Continue, SilentDrop, Heal}
-}
-
-// NeedsNetwork says whether the fault needs a network of its own, which only
-// namespaces give.
-func (k FaultKind) NeedsNetwork() bool { return k == SilentDrop || k == Heal }
-
-// Heals says whether the fault undoes another.
-func (k FaultKind) Heals() bool { return k == Restart || k == Continue || k == Heal }
 
 // Arm names a kind of client that is put through the scenario.
 type Arm string
 
 // The arms.
 const (
-	GRPC           Arm = "grpc-go"             // as it comes: pick_first
-	GRPCRoundRobin Arm = "grpc-go round_robin" // with the round_robin policy
+	GRPC           Arm = "grpc-go"                                // as it comes: pick_first
+	GRPCRoundRobin Arm = "grpc-go round_robin"                    // with the round_robin policy
+	GRPCMaxAge     Arm = "grpc-go round_robin + MaxConnectionAge" // and with servers that close old connections
 	Surefoot       Arm = "surefoot"
 )
 
 // Arms lists all arms.
-func Arms() []Arm { return []Arm{GRPC, GRPCRoundRobin, Surefoot} }
+func Arms() []Arm { return []Arm{GRPC, GRPCRoundRobin, GRPCMaxAge, Surefoot} }
 
-// FirstFault returns when the first harm is done, and false when none is.
-func (s *Scenario) FirstFault() (time.Duration, bool) {
-	for _, f := range s.Timeline {
-		if !f.Kind.Heals() {
-			return f.At, true
-		}
-	}
-	return 0, false
-}
+// DefaultArms lists those of the default run.
+func DefaultArms() []Arm { return []Arm{GRPC, GRPCRoundRobin, Surefoot} }

@@ -1,0 +1,102 @@
+package protocol_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
+)
+
+// The run of these tests: measured from second 1 to second 3.
+var run = protocol.Go{
+	Start: 0,
+	From:  protocol.Instant(time.Second),
+	Until: protocol.Instant(3 * time.Second),
+	Slice: 100 * time.Millisecond,
+	Quiet: protocol.Instant(1500 * time.Millisecond),
+	After: protocol.Instant(2200 * time.Millisecond),
+}
+
+const badAfter = 250 * time.Millisecond
+
+// at is an instant of the run.
+func at(d time.Duration) protocol.Instant { return protocol.Instant(d) }
+
+// outcomes makes calls that end in every way, some of them outside of the
+// measured part.
+func outcomes(seed uint64, n int) []protocol.Outcome {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	codes := []string{"OK", "OK", "OK", "UNAVAILABLE", "DEADLINE_EXCEEDED"}
+	all := make([]protocol.Outcome, n)
+	for i := range all {
+		planned := at(time.Duration(rnd.Int64N(int64(4 * time.Second))))
+		o := protocol.Outcome{
+			Planned: planned,
+			Issued:  planned.Add(time.Duration(rnd.Int64N(int64(5 * time.Millisecond)))),
+			Took:    time.Duration(rnd.ExpFloat64() * float64(100*time.Millisecond)),
+			Code:    codes[rnd.IntN(len(codes))],
+			Key:     rnd.IntN(5),
+		}
+		if o.Code == "OK" {
+			o.Server = []string{"a", "b", "c"}[rnd.IntN(3)]
+		}
+		all[i] = o
+	}
+	return all
+}
+
+// latencies of what counts are in milliseconds, the shortest first.
+type latencies struct{ all, quiet, after []float64 }
+
+// model counts as one would by hand.
+func model(all []protocol.Outcome) (protocol.Tally, latencies) {
+	t := protocol.Tally{Errors: map[string]int64{}, Replies: map[string]int64{}, Streams: protocol.Streams{}, Keys: map[int]protocol.Key{}}
+	var took latencies
+	for _, o := range all {
+		if o.Planned < run.From || o.Planned >= run.Until {
+			continue
+		}
+		t.Calls++
+		if o.Code == "OK" {
+			t.OK++
+			t.Replies[o.Server]++
+			if o.Key > 0 {
+				if t.Keys[o.Key] == nil {
+					t.Keys[o.Key] = protocol.Key{}
+				}
+				stay, known := t.Keys[o.Key][o.Server]
+				if !known || o.Issued < stay.First {
+					stay.First = o.Issued
+				}
+				stay.Last = max(stay.Last, o.Issued)
+				t.Keys[o.Key][o.Server] = stay
+			}
+		} else {
+			t.Errors[o.Code]++
+		}
+		t.MaxLag = max(t.MaxLag, o.Issued.Sub(o.Planned))
+		i := int(o.Planned.Sub(run.From) / run.Slice)
+		for len(t.Slices) <= i {
+			t.Slices = append(t.Slices, protocol.Slice{})
+		}
+		t.Slices[i].Calls++
+		if o.Code != "OK" || o.Took >= badAfter {
+			t.Bad++
+			t.Slices[i].Bad++
+			t.LastBad = max(t.LastBad, o.Issued)
+		}
+		ms := float64(o.Took) / float64(time.Millisecond)
+		took.all = append(took.all, ms)
+		if o.Planned < run.Quiet {
+			took.quiet = append(took.quiet, ms)
+		}
+		if o.Planned >= run.After {
+			took.after = append(took.after, ms)
+		}
+	}
+	for _, sorted := range [][]float64{took.all, took.quiet, took.after} {
+		slices.Sort(sorted)
+	}
+	return t, took
+}

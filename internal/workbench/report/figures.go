@@ -1,0 +1,102 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
+)
+
+// Figures are those that only some scenarios measure; nil is "not measured".
+type Figures struct {
+	Closed       *int64   `json:"closed_connections,omitempty"` // to servers that were not dead
+	NewShare     *float64 `json:"new_share,omitempty"`          // of the servers that joined, ÷ their fair share, over the last 5 s
+	BadShare     *float64 `json:"bad_share,omitempty"`          // of the attempts, from 2 s after the fault until it heals
+	Returned     *float64 `json:"returned_ms,omitempty"`        // after healing, until the server had its share again
+	QuietP99     *float64 `json:"quiet_p99_ms,omitempty"`       // of calls before the first fault
+	AfterP99     *float64 `json:"after_p99_ms,omitempty"`       // of calls later than 2 s after it
+	P99OverQuiet *float64 `json:"p99_over_quiet,omitempty"`
+	BadReplies   *int     `json:"bad_replies,omitempty"` // kinds of them that DNS gave
+	*Keys
+}
+
+// Keys counts keys that were answered by another server than at first.
+type Keys struct {
+	Moved int64 `json:"moved_keys"` // at some time
+	Stray int64 `json:"stray_keys"` // though the first one was never harmed
+	Away  int64 `json:"away_keys"`  // at the end of the run still
+}
+
+// errNotMeasured is of an arm that had nothing to measure, such as attempts in
+// the time that counts.
+var errNotMeasured = errors.New("not measured")
+
+// figure reads a figure that only some scenarios measure.
+func (f Figures) figure(m scenario.Metric) (float64, error) {
+	keys := Keys{}
+	if f.Keys != nil {
+		keys = *f.Keys
+	}
+	known := map[scenario.Metric]struct {
+		measured bool
+		value    float64
+	}{
+		scenario.Closed:       {f.Closed != nil, value(f.Closed)},
+		scenario.NewShare:     {f.NewShare != nil, value(f.NewShare)},
+		scenario.BadShare:     {f.BadShare != nil, value(f.BadShare)},
+		scenario.Returned:     {f.Returned != nil, value(f.Returned)},
+		scenario.QuietP99:     {f.QuietP99 != nil, value(f.QuietP99)},
+		scenario.P99OverQuiet: {f.P99OverQuiet != nil, value(f.P99OverQuiet)},
+		scenario.BadReplies:   {f.BadReplies != nil, value(f.BadReplies)},
+		scenario.MovedKeys:    {f.Keys != nil, float64(keys.Moved)},
+		scenario.StrayKeys:    {f.Keys != nil, float64(keys.Stray)},
+		scenario.AwayKeys:     {f.Keys != nil, float64(keys.Away)},
+	}
+	figure, named := known[m]
+	switch {
+	case !named:
+		return 0, fmt.Errorf("no figure for the metric %q", m)
+	case !figure.measured:
+		return 0, errNotMeasured
+	}
+	return figure.value, nil
+}
+
+// value is what p points to; 0 when it is nil.
+func value[N int | int64 | float64](p *N) float64 {
+	if p == nil {
+		return 0
+	}
+	return float64(*p)
+}
+
+// words says what was measured, as the end of an arm's story; "" when it is
+// nothing worth a word.
+func (f Figures) words() string {
+	var parts []string
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	if f.NewShare != nil {
+		add("the new servers carried %.2f × a fair share", *f.NewShare)
+	}
+	if f.BadShare != nil {
+		add("%.1f %% of attempts went to the bad", *f.BadShare*100)
+	}
+	if f.Returned != nil {
+		add("the healed had their share again after %s", span(*f.Returned))
+	}
+	if f.P99OverQuiet != nil {
+		add("p99 was %s before and %s after", span(*f.QuietP99), span(*f.AfterP99))
+	}
+	if f.Keys != nil {
+		add("%s keys moved, %s of them from a server that was well, and %s were still away at the end", thousands(f.Moved), thousands(f.Stray), thousands(f.Away))
+	}
+	if f.Closed != nil && *f.Closed > 0 {
+		add("%s connections to living servers were closed", thousands(*f.Closed))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	text := strings.Join(parts, "; ") + "."
+	return " " + strings.ToUpper(text[:1]) + text[1:]
+}

@@ -1,0 +1,96 @@
+package report
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
+)
+
+// full is an arm of which everything was measured.
+func full() Arm {
+	f := func(v float64) *float64 { return &v }
+	closed, kinds := int64(3), 11
+	return Arm{Name: "surefoot", Calls: 10, OK: 10, Figures: Figures{
+		Closed: &closed, NewShare: f(0.97), BadShare: f(0.004), Returned: f(2500),
+		QuietP99: f(10), AfterP99: f(15), P99OverQuiet: f(1.5), BadReplies: &kinds,
+		Keys: &Keys{Moved: 80, Stray: 2, Away: 1},
+	}}
+}
+
+func TestEveryMetricIsJudged(t *testing.T) {
+	want := map[scenario.Metric]float64{
+		scenario.Closed: 3, scenario.NewShare: 0.97, scenario.BadShare: 0.004, scenario.Returned: 2500,
+		scenario.QuietP99: 10, scenario.P99OverQuiet: 1.5, scenario.BadReplies: 11,
+		scenario.MovedKeys: 80, scenario.StrayKeys: 2, scenario.AwayKeys: 1,
+	}
+	for _, metric := range scenario.Metrics() {
+		expect := []scenario.Expectation{{Arm: scenario.Surefoot, Metric: metric, Want: scenario.Bound{Op: ">=", Value: 0}}}
+		judged, err := Judge([]Arm{full()}, expect)
+		if err != nil || !judged[0].OK {
+			t.Errorf("%s: %+v, %v", metric, judged, err)
+		}
+		if v, rare := want[metric]; rare {
+			if judged[0].Got != v {
+				t.Errorf("%s is %v, want %v", metric, judged[0].Got, v)
+			}
+			// What was not measured proves nothing, whatever the bound.
+			judged, err = Judge([]Arm{{Name: "surefoot", Calls: 10, OK: 10}}, expect)
+			if err != nil || judged[0].OK {
+				t.Errorf("%s was not measured and is %+v, %v", metric, judged, err)
+			}
+		}
+	}
+}
+
+func TestRareKeysOfTheJSON(t *testing.T) {
+	text, err := json.Marshal(full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		`"closed_connections":3`, `"new_share":0.97`, `"bad_share":0.004`, `"returned_ms":2500`, `"quiet_p99_ms":10`,
+		`"after_p99_ms":15`, `"p99_over_quiet":1.5`, `"bad_replies":11`, `"moved_keys":80`, `"stray_keys":2`, `"away_keys":1`,
+	} {
+		if !strings.Contains(string(text), key) {
+			t.Errorf("there is no %s in %s", key, text)
+		}
+	}
+	if text, err = json.Marshal(Arm{}); err != nil || strings.Contains(string(text), "share") || strings.Contains(string(text), "keys") {
+		t.Errorf("what was not measured is written: %s (%v)", text, err)
+	}
+}
+
+func TestFiguresInWords(t *testing.T) {
+	const want = " The new servers carried 0.97 × a fair share; 0.4 % of attempts went to the bad; the healed had their share again after 2.5 s; " +
+		"p99 was 10 ms before and 15 ms after; 80 keys moved, 2 of them from a server that was well, and 1 were still away at the end; " +
+		"3 connections to living servers were closed."
+	if got := full().words(); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	none := int64(0)
+	if got := (Figures{Closed: &none}).words(); got != "" {
+		t.Errorf("of nothing: %q", got)
+	}
+}
+
+// A machine that was itself late cannot judge: it says so, and a broken
+// expectation is still broken.
+func TestDoubtIsSaidAndExcusesNothing(t *testing.T) {
+	expect := []scenario.Expectation{{Arm: scenario.Surefoot, Text: "quick", Metric: scenario.Max, Want: scenario.Bound{Op: "<=", Value: 100}}}
+	for lag, doubted := range map[float64]bool{250: false, 251: true} {
+		arm := Arm{Name: "surefoot", Calls: 1, OK: 1, Max: 300, MaxLag: lag}
+		judged, err := Judge([]Arm{arm}, expect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := Scenario{Name: "s", Arms: []Arm{arm}, Expectations: judged}
+		if said := strings.Contains(Board(s, 300), "(the machine was too busy: lag 251 ms)"); said != doubted {
+			t.Errorf("at a lag of %v ms it is said: %v", lag, said)
+		}
+		if s.Kept() {
+			t.Errorf("at a lag of %v ms the broken expectation is kept", lag)
+		}
+	}
+}

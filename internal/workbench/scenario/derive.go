@@ -1,0 +1,102 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// What follows from a scenario without being written in it.
+
+// FirstFault returns when the first harm is done, and false when none is.
+func (s *Scenario) FirstFault() (time.Duration, bool) {
+	for _, f := range s.Timeline {
+		if f.Harms() {
+			return f.At, true
+		}
+	}
+	return 0, false
+}
+
+// Joining lists the servers that a join adds; all others are there from the
+// start.
+func (s *Scenario) Joining() []int {
+	var servers []int
+	for _, f := range s.Timeline {
+		if f.Kind == Join {
+			servers = append(servers, f.Servers...)
+		}
+	}
+	return servers
+}
+
+// Struck lists the servers that are harmed at some time.
+func (s *Scenario) Struck() []int {
+	var servers []int
+	for _, f := range s.Timeline {
+		if f.Harms() {
+			servers = append(servers, f.Servers...)
+		}
+	}
+	return servers
+}
+
+// DownAt says whether the server is dead or was not there yet.
+func (s *Scenario) DownAt(server int, at time.Duration) bool {
+	down := slices.Contains(s.Joining(), server)
+	for _, f := range s.Timeline {
+		if f.At > at || !slices.Contains(f.Servers, server) {
+			continue
+		}
+		down = f.Kind == Kill || down && f.Kind != Restart && f.Kind != Join
+	}
+	return down
+}
+
+// Reaction is how long clients have, after a fault, to react to it, before what
+// they do is measured.
+const Reaction = 2 * time.Second
+
+// Trouble is the first harm that was done to servers.
+type Trouble struct {
+	Servers []int
+	At      time.Duration
+	End     time.Duration // when the first of them healed, else the end of the run
+	Healed  bool
+}
+
+// Trouble returns the first harm to servers, and false without one.
+func (s *Scenario) Trouble() (Trouble, bool) {
+	t := Trouble{End: s.Load.Duration}
+	for _, f := range s.Timeline {
+		switch {
+		case f.Harms() && t.Servers == nil && len(f.Servers) > 0:
+			t.Servers, t.At = f.Servers, f.At
+		case !f.Harms() && !t.Healed && slices.ContainsFunc(f.Servers, func(n int) bool { return slices.Contains(t.Servers, n) }):
+			t.End, t.Healed = f.At, true
+		}
+	}
+	return t, t.Servers != nil
+}
+
+// NeedsNetwork says what in the scenario needs a network of its own; "" when
+// nothing does.
+func (s *Scenario) NeedsNetwork() string {
+	for _, f := range s.Timeline {
+		if f.Kind.needsNetwork() {
+			return fmt.Sprintf("the fault %s", f.Kind)
+		}
+	}
+	switch {
+	case s.DNS.VirtualIP:
+		return "dns.virtual_ip"
+	case s.DNS.Silent > 0:
+		return "dns.silent"
+	}
+	return ""
+}
+
+// DropsPackets says whether packets must vanish at some time.
+func (s *Scenario) DropsPackets() bool {
+	return s.DNS.Silent > 0 || slices.ContainsFunc(s.Timeline, func(f Fault) bool { return f.Kind.needsNetwork() })
+}
