@@ -3,6 +3,7 @@ package channel
 import (
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,32 +22,49 @@ type patient struct {
 	fakeConn
 	subs  []*patientSubConn
 	asked int // for names
+
+	mu sync.Mutex // guards what the sub-connections count
 }
 
 type patientSubConn struct {
 	fakeSubConn
+	of       *patient
 	connects int
 	dialing  bool
 }
 
 func (c *patient) NewSubConn(addrs []resolver.Address, o balancer.NewSubConnOptions) (balancer.SubConn, error) {
-	s := &patientSubConn{fakeSubConn: fakeSubConn{addr: addrs[0].Addr, listener: o.StateListener}}
+	s := &patientSubConn{of: c, fakeSubConn: fakeSubConn{addr: addrs[0].Addr, listener: o.StateListener}}
 	c.subs = append(c.subs, s)
 	return s, nil
 }
 func (c *patient) ResolveNow(resolver.ResolveNowOptions) { c.asked++ }
-func (s *patientSubConn) Connect()                       { s.connects++; s.dialing = true }
+func (s *patientSubConn) Connect() {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.connects++
+	s.dialing = true
+}
+
+// waits reports whether s is being connected, and how often it was.
+func (s *patientSubConn) waits() (dialing bool, connects int) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	return s.dialing, s.connects
+}
 
 // end ends the connect of s.
 func (s *patientSubConn) end(state connectivity.State) {
+	s.of.mu.Lock()
 	s.dialing = false
+	s.of.mu.Unlock()
 	s.set(connectivity.Connecting, nil)
 	s.set(state, errors.New("no"))
 }
 
 func (c *patient) dialing() (n int) {
 	for _, s := range c.subs {
-		if s.dialing {
+		if dialing, _ := s.waits(); dialing {
 			n++
 		}
 	}
@@ -85,18 +103,20 @@ func TestConnectsAreLimited(t *testing.T) {
 				t.Fatalf("%d connects run", n)
 			}
 			for i, s := range cc.subs {
-				if s.dialing {
+				if dialing, _ := s.waits(); dialing {
 					s.end([]connectivity.State{connectivity.Ready, connectivity.TransientFailure, connectivity.Idle}[i%3])
 					break
 				}
 			}
 			<-time.After(spread)
+			synctest.Wait()
 		}
 		for i, s := range cc.subs {
-			if s.connects == 0 {
+			_, connects := s.waits()
+			if connects == 0 {
 				t.Errorf("endpoint %d was never connected", i)
 			}
-			if i%3 == 2 && s.connects < 2 {
+			if i%3 == 2 && connects < 2 {
 				t.Errorf("endpoint %d became idle and was not connected again", i)
 			}
 		}
@@ -104,14 +124,15 @@ func TestConnectsAreLimited(t *testing.T) {
 		found(t, b, endpointsOf(25)[19:])
 		for range 10 {
 			<-time.After(spread)
+			synctest.Wait()
 			for _, s := range cc.subs[20:] {
-				if s.dialing {
+				if dialing, _ := s.waits(); dialing {
 					s.end(connectivity.Ready)
 				}
 			}
 		}
 		for _, s := range cc.subs[20:] {
-			if s.connects == 0 {
+			if _, connects := s.waits(); connects == 0 {
 				t.Errorf("%s, which is new, was never connected", s.addr)
 			}
 		}
@@ -248,6 +269,7 @@ func TestTheBooksBalance(t *testing.T) {
 				}
 			case 5:
 				<-time.After(time.Duration(r%200) * time.Millisecond)
+				synctest.Wait()
 			case 6:
 				b.ExitIdle()
 			default:
