@@ -60,6 +60,7 @@ type fleet struct {
 	byKey     map[string]*endpoint
 	endpoints []*endpoint // that are listed, in the resolver's order
 	leaving   []*endpoint // that are not, and still used
+	update    uint64      // how many there were
 	farewell  *time.Timer // until those that leave are dropped, nil if none do
 	drains    map[*endpoint]*time.Timer
 	ready     int // endpoints that are ready, of both kinds
@@ -129,6 +130,7 @@ func (b *fleet) UpdateClientConnState(s balancer.ClientConnState) error {
 // list makes found the endpoints that are listed. mu is held.
 func (b *fleet) list(found []resolver.Endpoint) {
 	before := b.endpoints
+	b.update++
 	endpoints := make([]*endpoint, 0, len(found))
 	var fresh []*endpoint
 	same := 0 // what comes next in before, if nothing changed
@@ -159,25 +161,24 @@ func (b *fleet) list(found []resolver.Endpoint) {
 			same++
 		}
 		same++
-		if e.kept { // named twice
+		if e.named == b.update { // named twice
 			continue
 		}
-		e.kept = true
+		e.named = b.update
 		changed = changed || e.found.Attributes != f.Attributes || e.leaving
 		e.found.Attributes = f.Attributes
 		endpoints = append(endpoints, e)
 	}
 	b.endpoints = endpoints
 	for _, e := range before {
-		if !e.kept {
+		if e.named != b.update {
 			changed = true
 			b.failing -= failing(e.state)
 			b.depart(e)
 		}
 	}
-	b.leaving = slices.DeleteFunc(b.leaving, func(e *endpoint) bool { return e.kept })
-	for _, e := range endpoints {
-		e.kept, e.leaving = false, false
+	if len(b.leaving) > 0 {
+		b.stay()
 	}
 	b.connect(fresh)
 	if len(b.leaving) > 0 && b.settled() {
@@ -186,6 +187,14 @@ func (b *fleet) list(found []resolver.Endpoint) {
 	if changed || b.ready == 0 {
 		b.publish()
 	}
+}
+
+// stay keeps those that were leaving and are listed again. mu is held.
+func (b *fleet) stay() {
+	b.leaving = slices.DeleteFunc(b.leaving, func(e *endpoint) bool {
+		e.leaving = e.named != b.update
+		return !e.leaving
+	})
 }
 
 // known returns the endpoint with these addresses, nil if there is none.

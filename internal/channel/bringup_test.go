@@ -2,6 +2,7 @@ package channel
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -107,26 +108,54 @@ func BenchmarkBringUp(b *testing.B) {
 	}
 }
 
-// An update that replaces one of many addresses.
+// An update that replaces one of many addresses, beside grpc-go's round_robin.
 func BenchmarkUpdateOneAddress(b *testing.B) {
-	for _, n := range []int{1000, 10000} {
-		b.Run(fmt.Sprintf("kit/%d", n), func(b *testing.B) {
+	for _, c := range []struct {
+		arm string
+		n   int
+	}{{"kit", 1000}, {"kit", 10000}, {"round_robin", 1000}} {
+		b.Run(fmt.Sprintf("%s/%d", c.arm, c.n), func(b *testing.B) {
 			b.ReportAllocs()
-			eps, more := endpointsOf(n), endpointsOf(n + 1)[n:]
+			eps, more := endpointsOf(c.n), endpointsOf(c.n + 1)[c.n:]
 			cc := &fakeConn{}
-			bal, _ := newArm(b, "kit", cc)
+			bal, cfg := newArm(b, c.arm, cc)
 			other := append(append([]resolver.Endpoint{}, eps[1:]...), more...)
 			for i := 0; b.Loop(); i++ {
 				set := eps
 				if i%2 == 1 {
 					set = other
 				}
-				_ = bal.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: set}})
+				_ = bal.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: set}, BalancerConfig: cfg})
 				cc.settle()
 			}
 			bal.Close()
 		})
 	}
+}
+
+// What an endpoint costs for as long as it is known, without its connection.
+func BenchmarkMemoryOfAnEndpoint(b *testing.B) {
+	const n = 10000
+	eps := endpointsOf(n)
+	most := 0.0 // the heap may still hold what was measured before
+	for b.Loop() {
+		before := heap()
+		cc := &fakeConn{}
+		bal, _ := newArm(b, "kit", cc)
+		_ = bal.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: eps}})
+		cc.settle()
+		cc.states = cc.states[len(cc.states)-1:]
+		most = max(most, (float64(heap())-float64(before))/n)
+		b.ReportMetric(most, "B/endpoint")
+		bal.Close()
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func newArm(b *testing.B, arm string, cc balancer.ClientConn) (balancer.Balancer, serviceconfig.LoadBalancingConfig) {

@@ -30,7 +30,7 @@ type endpoint struct {
 	conn               balancer.SubConn
 	state              connectivity.State
 	readyAt            time.Duration // when it last became ready, on the channel's clock
-	kept               bool          // named by the update that is being applied
+	named              uint64        // the last update that named it
 	leaving            bool          // no longer listed, used until others can be
 	ejected, suspected bool          // as observers were told
 	dialing            bool          // counts among the connects that run
