@@ -2,26 +2,27 @@ package lab
 
 import (
 	"slices"
-	"time"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/report"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
-// endOfKeys is the end of the run in which every key should be at home again.
-const endOfKeys = 2 * time.Second
-
 // keys counts the keys that another server than their home answered. Home is
-// the server that answered the key before the first fault.
+// the server that answered the key first, before the first fault; a key that
+// nobody answered then has none and does not count.
 func (m measure) keys() *report.Keys {
 	var counted report.Keys
 	struck := map[string]bool{}
 	for _, n := range m.s.Struck() {
 		struck[serverName(n)] = true
 	}
-	end := m.run.Until.Add(-endOfKeys)
+	end := m.run.Until.Add(-scenario.KeysAtEnd)
 	for _, key := range m.sum.Keys {
 		home := homeOf(key)
+		if key[home].First >= m.run.Quiet {
+			continue
+		}
 		var moved, away bool
 		for server, stay := range key {
 			if server != home {

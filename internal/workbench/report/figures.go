@@ -80,19 +80,19 @@ func (f Figures) words() string {
 		add("the new servers carried %.2f × a fair share", *f.NewShare)
 	}
 	if f.BadShare != nil {
-		add("%.1f %% of attempts went to the bad", *f.BadShare*100)
+		add("from 2 s after the fault %.1f %% of attempts went where it struck", *f.BadShare*100)
 	}
 	if f.Returned != nil {
-		add("the healed had their share again after %s", span(*f.Returned))
+		add("the share of the healed was back after %s", span(*f.Returned))
 	}
 	if f.P99OverQuiet != nil {
 		add("p99 was %s before and %s after", span(*f.QuietP99), span(*f.AfterP99))
 	}
 	if f.Keys != nil {
-		add("%s keys moved, %s of them from a server that was well, and %s were still away at the end", thousands(f.Moved), thousands(f.Stray), thousands(f.Away))
+		add("keys that moved: %s, from servers that were well: %s, still away at the end: %s", thousands(f.Moved), thousands(f.Stray), thousands(f.Away))
 	}
 	if f.Closed != nil && *f.Closed > 0 {
-		add("%s connections to living servers were closed", thousands(*f.Closed))
+		add("connections closed to living servers: %s", thousands(*f.Closed))
 	}
 	if len(parts) == 0 {
 		return ""

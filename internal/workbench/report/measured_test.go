@@ -63,9 +63,9 @@ func TestRareKeysOfTheJSON(t *testing.T) {
 }
 
 func TestFiguresInWords(t *testing.T) {
-	const want = " The new servers carried 0.97 × a fair share; 0.4 % of attempts went to the bad; the healed had their share again after 2.5 s; " +
-		"p99 was 10 ms before and 15 ms after; 80 keys moved, 2 of them from a server that was well, and 1 were still away at the end; " +
-		"3 connections to living servers were closed."
+	const want = " The new servers carried 0.97 × a fair share; from 2 s after the fault 0.4 % of attempts went where it struck; the share of the healed was back after 2.5 s; " +
+		"p99 was 10 ms before and 15 ms after; keys that moved: 80, from servers that were well: 2, still away at the end: 1; " +
+		"connections closed to living servers: 3."
 	if got := full().words(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -150,7 +150,9 @@ func (l *load) pace(ctx context.Context, c client, run protocol.Go, recorder *pr
 	slots := make(chan struct{}, int(2*l.order.Rate*l.order.Deadline.Seconds())+16)
 	var calls sync.WaitGroup
 	defer calls.Wait()
-	for number := c.index; next < run.Until; number, next = number+1, next.Add(interval) {
+	// They start at different keys, so that each key is called all the time.
+	number := l.order.Keys * c.index / l.order.Of
+	for ; next < run.Until; number, next = number+1, next.Add(interval) {
 		if wait(ctx, protocol.Until(next)) != nil {
 			return
 		}

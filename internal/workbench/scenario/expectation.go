@@ -54,6 +54,14 @@ func Metrics() []Metric {
 // measured.
 const NewShareOver = 5 * time.Second
 
+// KeysAtEnd is the end of the run in which every key should be at home again.
+const KeysAtEnd = 2 * time.Second
+
+// keyRound is how long the clients take to call each key once.
+func (s *Scenario) keyRound() time.Duration {
+	return time.Duration(float64(s.Load.Keys) / (float64(s.Load.Clients) * s.Load.Rate) * float64(time.Second)).Round(time.Millisecond)
+}
+
 // missing says what the scenario lacks for the metric to be measured; "" when
 // it lacks nothing.
 func (s *Scenario) missing(m Metric, want Bound) string {
@@ -94,6 +102,9 @@ func (s *Scenario) missing(m Metric, want Bound) string {
 	case MovedKeys, StrayKeys, AwayKeys:
 		if s.Load.Keys == 0 || !faulty {
 			return "counts keys that move because of faults: add load.keys and a fault"
+		}
+		if round := s.keyRound(); round > at || round > KeysAtEnd {
+			return fmt.Sprintf("needs each key to be called before the first fault, and in the last %v, and a round of the keys takes %v: call more often or take fewer keys", KeysAtEnd, round)
 		}
 	case BadReplies:
 		if !slices.ContainsFunc(s.Timeline, func(f Fault) bool { return f.Kind == BadDNS && f.Harms() }) {
