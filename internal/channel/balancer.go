@@ -61,7 +61,7 @@ type fleet struct {
 	endpoints []*endpoint // that are listed, in the resolver's order
 	leaving   []*endpoint // that are not, and still used
 	update    uint64      // how many there were
-	farewell  *time.Timer // until those that leave are dropped, nil if none do
+	farewell  alarm       // drops those that leave
 	drains    map[*endpoint]*time.Timer
 	ready     int // endpoints that are ready, of both kinds
 	failing   int // of those that are listed, how many are in transient failure
@@ -377,9 +377,7 @@ func (b *fleet) Close() {
 	b.pending.stop()
 	b.sweeping.stop()
 	b.checking.stop()
-	if b.farewell != nil {
-		b.farewell.Stop()
-	}
+	b.farewell.stop()
 	for _, e := range b.endpoints {
 		e.stopWaiting()
 	}

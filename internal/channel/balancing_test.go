@@ -334,3 +334,39 @@ func TestNewEndpointStartsSlowly(t *testing.T) {
 		}
 	})
 }
+
+// A dry run tells what it would do, and does nothing.
+func TestDryRunOfLivenessClosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, nil, surefoot.WithHouseDefaults(&surefootv1.Service{
+			Connection: &surefootv1.Connection{Liveness: &surefootv1.Liveness{DryRun: new(true)}},
+			Balance:    &surefootv1.Balance{Ejection: &surefootv1.Ejection{DryRun: new(true)}},
+		}))
+		defer w.close()
+		w.warm()
+		w.servers[0].hang()
+		w.steadily(5*time.Millisecond, 5*time.Second)
+		told := make(map[string]int)
+		w.mu.Lock()
+		for _, c := range w.changes {
+			told[c.To]++
+		}
+		w.mu.Unlock()
+		if told["condemned"] == 0 || told["ejected"] == 0 {
+			t.Errorf("told %v, want that it would condemn and eject", told)
+		}
+		if told["ready"] != 3+told["suspect"] && told["idle"] != 3 {
+			t.Errorf("told %v, want no connection closed", told)
+		}
+		_, attempts := w.seen()
+		slow := 0
+		for _, a := range attempts {
+			if a.Endpoint == "a" && a.Duration > 0 && a.Start.After(attempts[len(attempts)-1].Start.Add(-2*time.Second)) {
+				slow++
+			}
+		}
+		if slow == 0 {
+			t.Error("the hung server gets no attempts any more")
+		}
+	})
+}

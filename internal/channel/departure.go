@@ -22,17 +22,10 @@ func (b *fleet) depart(e *endpoint) {
 	}
 	e.leaving = true
 	b.leaving = append(b.leaving, e)
-	if b.farewell == nil {
-		b.farewell = time.AfterFunc(patience, func() {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			if !b.closed {
-				b.farewell = nil
-				b.dismiss()
-				b.publish()
-			}
-		})
-	}
+	b.farewell.in(b, patience, func() {
+		b.dismiss()
+		b.publish()
+	})
 }
 
 // settled reports whether enough listed endpoints are ready to do without
@@ -58,10 +51,7 @@ func (b *fleet) dismiss() {
 		b.drop(e)
 	}
 	b.leaving = nil
-	if b.farewell != nil {
-		b.farewell.Stop()
-		b.farewell = nil
-	}
+	b.farewell.stop()
 }
 
 // drop ends an endpoint. Its calls have the drain time to end. mu is held.

@@ -91,7 +91,7 @@ func (b *fleet) obey(e *endpoint, a liveness.Action) {
 	wire := e.wire.Load()
 	switch a {
 	case liveness.Suspect:
-		b.suspected(e, true)
+		b.suspected(e, wire.life.Suspect()) // not in a dry run
 		b.tell(b.because(e, "ready", "suspect", "an attempt waits and nothing is read"))
 	case liveness.Clear:
 		b.suspected(e, false)
@@ -100,7 +100,9 @@ func (b *fleet) obey(e *endpoint, a liveness.Action) {
 		b.probe(e, wire)
 	case liveness.Condemn:
 		b.tell(b.because(e, "suspect", "condemned", "a probe was sent and nothing is read"))
-		wire.cut()
+		if !b.channel.cfg.Table.Channel.Connection.Liveness.DryRun {
+			wire.cut()
+		}
 	case liveness.Inconclusive: // another follows
 	}
 }
