@@ -75,7 +75,7 @@ var importTable = []row{
 			"internal/engine/dnscache",
 			"internal/wire", "internal/dns", "internal/channel/discovery",
 		},
-		[]string{grpcModule, protobufModule, "golang.org/x/sys/unix"},
+		[]string{grpcModule, protobufModule, "google.golang.org/genproto/googleapis/rpc/errdetails", "golang.org/x/sys/unix"},
 		"driver: the client's side of grpc-go",
 	},
 	{

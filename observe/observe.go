@@ -41,8 +41,9 @@ type Attempt struct {
 	Code uint32
 	// Verdict is what the attempt's end means: "success", "timeout", "lost" …
 	Verdict string
-	// Next is what was done then and why: "done: success", "attempt: another
-	// endpoint", "done: retry budget exhausted".
+	// Next is what was done then, or why nothing was: "repeat", "backoff",
+	// "pushback", "success", "final", "no attempts left", "no time left", "retry
+	// budget exhausted" … It is for people, and may change.
 	Next string
 }
 

@@ -70,7 +70,6 @@ func (b Balance) validate() error {
 	if p := b.OverprovisioningPercent; p != 0 && p < 100 {
 		bad("locality.overprovisioning_percent", "is %d, below 100, which would send calls away while the own zone is whole: set 100 or more, or 0 for off", p)
 	}
-	errs = append(errs, b.Ejection.Validate())
 	return errors.Join(errs...)
 }
 

@@ -39,3 +39,25 @@ func TestWhatCannotHoldOfABalanceIsTold(t *testing.T) {
 		}
 	}
 }
+
+// Every mistake is told, wherever it is, and none inside another.
+func TestAllMistakesOfAChannelAreTold(t *testing.T) {
+	_, _, c := policy.House()
+	c.Balance.SlowStart, c.Balance.SubsetSize = -1, -1
+	c.Balance.Ejection.MaxPercent, c.Balance.Ejection.FailurePercent = 150, 101
+	c.Discovery.MinTTL, c.Discovery.MaxTTL = -1, -1
+	c.Connection.Liveness.MaxPercent, c.Connection.Drain = -1, -1
+	joined, ok := c.Validate().(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("%v is not joined", c.Validate())
+	}
+	told := joined.Unwrap()
+	for _, err := range told {
+		if _, ok := err.(*policy.FieldError); !ok {
+			t.Errorf("%T: %v", err, err)
+		}
+	}
+	if len(told) != 8 {
+		t.Errorf("%d mistakes are told of 8: %v", len(told), told)
+	}
+}

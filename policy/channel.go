@@ -66,7 +66,11 @@ func (c Channel) Validate() error {
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 	}
-	errs = append(errs, c.Balance.validate(), c.Discovery.validate(), c.Connection.Liveness.Validate())
+	for _, part := range []error{c.Balance.validate(), c.Balance.Ejection.Validate(), c.Discovery.validate(), c.Connection.Liveness.Validate()} {
+		if several, ok := part.(interface{ Unwrap() []error }); ok { // as errors.Join makes it
+			errs = append(errs, several.Unwrap()...)
+		}
+	}
 	b := c.Budget
 	if b.RatioPercent < 0 || b.RatioPercent > 100 {
 		bad("retry_budget.ratio_percent", "is %d: set 0 to 100 extra attempts per 100 calls", b.RatioPercent)

@@ -131,7 +131,7 @@ type Liveness struct {
 // half a second after the first attempt on it, which leaves a call with a
 // deadline of a second time for another endpoint.
 func HouseLiveness() Liveness {
-	return Liveness{Silence: 250 * time.Millisecond, ProbeTimeout: 200 * time.Millisecond, MaxPercent: 50}
+	return Liveness{Silence: 250 * time.Millisecond, ProbeTimeout: 500 * time.Millisecond, MaxPercent: 50}
 }
 
 // MinSilence is the smallest silence: below it a collection of garbage on the

@@ -41,6 +41,7 @@ type attemptState struct {
 	fromPeer bool
 	trailer  metadata.MD
 	timedOut bool
+	starved  bool   // its time was up, and the budget had no repeat
 	over     bool   // it ended: its time can no longer be up
 	picks    bool   // a picker of ours was asked for an endpoint
 	abort    func() // cancels what grpc-go does for a light attempt, once it does
@@ -101,7 +102,10 @@ func (a *attemptState) expire() bool {
 	if a.light {
 		end = a.abort
 	}
-	a.timedOut = end != nil && (a.endpoint != nil || a.sent) && !a.over && a.call.machine.GiveUp(time.Now())
+	if end != nil && (a.endpoint != nil || a.sent) && !a.over {
+		a.timedOut = a.call.machine.GiveUp(time.Now())
+		a.starved = !a.timedOut
+	}
 	timedOut := a.timedOut
 	a.mu.Unlock()
 	if timedOut {
@@ -233,7 +237,9 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 		// headers too, but only a status of the peer's own can have a trailer.
 		f.FromPeer = false
 	}
-	f.Pushback.After, f.Pushback.Stop, f.Pushback.Given = wire.ReadPushback(a.trailer)
+	if f.FromPeer && err != nil {
+		f.Pushback = pushback(err, a.trailer)
+	}
 	v := outcome.Judge(c.policy.Retry.Codes, f)
 	return v, outcome.Weigh(v, c.policy.Retry.Codes, f), f.Pushback
 }

@@ -146,6 +146,9 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 	t := s.inTrouble()
 	t.applied = t.applied || v.MayHaveBeenApplied(a.maybeSent(), status.Code(err))
 	err = a.explain(err, v, now)
+	if a.starved && err != nil {
+		next += "; the retry budget was exhausted when the attempt timeout had passed"
+	}
 	t.story = append(t.story, observe.Attempt{
 		Number:   len(t.story) + 1,
 		Endpoint: a.address(),

@@ -48,7 +48,7 @@ func (b *fleet) publish() {
 		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{b.resolver}}
 	case len(b.endpoints) > 0 && b.failing == len(b.endpoints):
 		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{
-			fmt.Errorf("none of the %d endpoints can be connected; the last error: %w", len(b.endpoints), b.lastErr),
+			fmt.Errorf("none of %d endpoints can be connected; the last error: %w", len(b.endpoints), b.lastErr),
 		}}
 	}
 	b.channel.ready.Store(p)

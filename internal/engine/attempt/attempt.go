@@ -196,6 +196,9 @@ func (c *Call) GiveUp(now time.Time) bool {
 }
 
 func finality(v outcome.Verdict) string {
+	if v == outcome.Missing {
+		return "another server may have the method, but it is not idempotent"
+	}
 	if v.Repeatable(policy.Idempotent) {
 		return "may have been applied, and the method is not idempotent"
 	}

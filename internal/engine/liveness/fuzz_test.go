@@ -15,7 +15,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add(uint8(8), []byte{0, 8, 16, 24, 32, 40, 48, 56, 7, 7, 7, 7, 7, 7, 5, 1, 13, 9, 7, 7, 7, 7, 7, 7})
 	f.Add(uint8(4), []byte{0, 8, 16, 24, 255, 7, 2, 10, 18, 26, 7, 7})
 	f.Fuzz(func(t *testing.T, n uint8, events []byte) {
-		p := policy.HouseLiveness()
+		p := quick()
 		g := New(p)
 		connections := make([]*Connection, n%8+1)
 		inFlight := make([]int, len(connections))

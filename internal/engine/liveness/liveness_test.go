@@ -75,7 +75,7 @@ func condemnedAfter(pol policy.Liveness, n int, p peer, lasting time.Duration) (
 }
 
 func TestWhatIsCondemned(t *testing.T) {
-	house := policy.HouseLiveness()
+	house := quick()
 	off, dry, nobody, quick := house, house, house, house
 	off.Off, dry.DryRun, nobody.MaxPercent = true, true, 0
 	quick.Silence, quick.ProbeTimeout = 40*ms, 40*ms
@@ -125,7 +125,7 @@ func TestActionsHaveWords(t *testing.T) {
 }
 
 func TestOffClearsSuspects(t *testing.T) {
-	g, a := New(policy.HouseLiveness()), new(Connection)
+	g, a := New(quick()), new(Connection)
 	all := []*Connection{a, new(Connection)}
 	g.Check(1, all)
 	a.Sent()
@@ -144,7 +144,7 @@ func TestOffClearsSuspects(t *testing.T) {
 
 // While nothing is in flight no timer runs, and the first attempt starts it.
 func TestNothingIsCheckedWhileNothingIsInFlight(t *testing.T) {
-	g, c := New(policy.HouseLiveness()), new(Connection)
+	g, c := New(quick()), new(Connection)
 	if _, next := g.Check(1, []*Connection{c}); next != 0 {
 		t.Fatalf("next check at %v", next)
 	}
@@ -163,7 +163,7 @@ func TestNothingIsCheckedWhileNothingIsInFlight(t *testing.T) {
 }
 
 func TestCallsAndChecksAtOnce(t *testing.T) {
-	g, c := New(policy.HouseLiveness()), new(Connection)
+	g, c := New(quick()), new(Connection)
 	all := []*Connection{c, new(Connection)}
 	var wg sync.WaitGroup
 	for range 4 {
@@ -197,7 +197,7 @@ func BenchmarkAttempt(b *testing.B) {
 func BenchmarkCheck(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("connections=%d", n), func(b *testing.B) {
-			g := New(policy.HouseLiveness())
+			g := New(quick())
 			all := make([]*Connection, n)
 			for i := range all {
 				all[i] = new(Connection)
@@ -214,4 +214,9 @@ func BenchmarkCheck(b *testing.B) {
 			}
 		})
 	}
+}
+
+// quick is a policy that condemns half a second after the first attempt.
+func quick() policy.Liveness {
+	return policy.Liveness{Silence: 250 * time.Millisecond, ProbeTimeout: 200 * time.Millisecond, MaxPercent: 50}
 }

@@ -84,7 +84,7 @@ func (p *player) until(now time.Duration) {
 }
 
 func replay(trace string) (string, error) {
-	p := &player{group: New(policy.HouseLiveness())}
+	p := &player{group: New(quick())}
 	for line := range strings.SplitSeq(strings.TrimRight(trace, "\n"), "\n") {
 		if strings.HasPrefix(line, "->") {
 			continue
