@@ -81,7 +81,10 @@ func (v *virtualIP) program() error {
 		}
 		conn.AddRule(&nftables.Rule{Table: v.table, Chain: v.chain, Exprs: v.balance(servers)})
 	}
-	return conn.Flush()
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("send connections to %s to %d servers: %w", v.at, len(v.listed), err)
+	}
+	return nil
 }
 
 // balance sends a new connection to the virtual address to a random server.

@@ -78,19 +78,28 @@ func TestFiguresInWords(t *testing.T) {
 // A machine that was itself late cannot judge: it says so, and a broken
 // expectation is still broken.
 func TestDoubtIsSaidAndExcusesNothing(t *testing.T) {
-	expect := []scenario.Expectation{{Arm: scenario.Surefoot, Text: "quick", Metric: scenario.Max, Want: scenario.Bound{Op: "<=", Value: 100}}}
-	for lag, doubted := range map[float64]bool{250: false, 251: true} {
-		arm := Arm{Name: "surefoot", Calls: 1, OK: 1, Max: 300, MaxLag: lag}
+	for _, test := range []struct {
+		metric  scenario.Metric
+		lag     float64
+		doubted string
+	}{
+		{scenario.Bad, 250, ""},
+		{scenario.Bad, 251, "(the machine was too busy: lag 251 ms)"},
+		{scenario.Max, 100, ""},
+		{scenario.Max, 101, "(the machine was too busy: lag 101 ms)"},
+	} {
+		expect := []scenario.Expectation{{Arm: scenario.Surefoot, Text: "quick", Metric: test.metric, Want: scenario.Bound{Op: "<=", Value: 1}}}
+		arm := Arm{Name: "surefoot", Calls: 9, OK: 9, Max: 300, Bad: 7, MaxLag: test.lag}
 		judged, err := Judge([]Arm{arm}, expect)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := Scenario{Name: "s", Arms: []Arm{arm}, Expectations: judged}
-		if said := strings.Contains(Board(s, 300), "(the machine was too busy: lag 251 ms)"); said != doubted {
-			t.Errorf("at a lag of %v ms it is said: %v", lag, said)
+		if said := strings.Contains(Board(s, 300), "(the machine was too busy"); said != (test.doubted != "") || !strings.Contains(Board(s, 300), test.doubted) {
+			t.Errorf("%s at a lag of %v ms: doubt is said: %v", test.metric, test.lag, said)
 		}
 		if s.Kept() {
-			t.Errorf("at a lag of %v ms the broken expectation is kept", lag)
+			t.Errorf("%s at a lag of %v ms: the broken expectation is kept", test.metric, test.lag)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
@@ -111,7 +112,7 @@ func Judge(arms []Arm, expect []scenario.Expectation) ([]Expectation, error) {
 			judged = append(judged, Expectation{
 				Arm: arm.Name, Text: e.Text, Metric: string(e.Metric),
 				Got: got, Want: e.Want.String(), OK: arm.Calls > 0 && !unknown && e.Want.Holds(got),
-				Doubt: doubt(arm),
+				Doubt: doubt(arm, e.Metric),
 			})
 		}
 	}
@@ -119,11 +120,18 @@ func Judge(arms []Arm, expect []scenario.Expectation) ([]Expectation, error) {
 }
 
 // tooLate is by how many milliseconds the lab may be late with a call before it
-// can no longer judge an arm.
+// can no longer judge an arm; latencies are in doubt from lagWarning on.
 const tooLate = 250.0
 
-func doubt(a Arm) string {
-	if a.MaxLag <= tooLate {
+// doubt is why the machine may be to blame for what a figure is; "" when it is
+// not.
+func doubt(a Arm, m scenario.Metric) string {
+	latencies := []scenario.Metric{scenario.P50, scenario.P99, scenario.Max, scenario.QuietP99, scenario.P99OverQuiet}
+	limit := tooLate
+	if slices.Contains(latencies, m) {
+		limit = lagWarning
+	}
+	if a.MaxLag <= limit {
 		return ""
 	}
 	return "the machine was too busy: lag " + span(a.MaxLag)
