@@ -20,12 +20,15 @@ type Client struct {
 }
 
 // NewClient returns a client of target, "dns:///host:port" as for
-// [grpc.NewClient]. It connects when the first call is made, or on Connect.
+// [grpc.NewClient], or "static:///host:port,host:port" for a list of endpoints. It connects when the first call is made, or on Connect.
 //
 // Everything that is wrong with the options and the contracts is reported
 // here, all at once. Close the client when it is not needed any more.
 func NewClient(target string, opts ...ClientOption) (*Client, error) {
 	cfg := configureClient(opts)
+	if err := channel.CheckTarget(target, len(cfg.dial) > 0); err != nil {
+		cfg.errs = append(cfg.errs, err)
+	}
 	table, err := cfg.compile()
 	if err != nil {
 		return nil, fmt.Errorf("surefoot: client of %s: %w", target, err)

@@ -82,6 +82,10 @@ func New(cfg Config) *Channel {
 	return c
 }
 
+// CheckTarget returns why a client of target could never make a call. others
+// says that it may have resolvers of its own.
+func CheckTarget(target string, others bool) error { return discovery.Check(target, others) }
+
 // Close says that the client's owner closes it: calls that fail from now on
 // are not repeated, and those that wait for a repeat end with the error that
 // they have.

@@ -18,6 +18,9 @@ import (
 func Builders(target string, cfg Config) []resolver.Builder {
 	ours, _ := New(cfg).(*builder)
 	u, err := url.Parse(target)
+	if err == nil && u.Scheme == staticScheme {
+		return []resolver.Builder{ours, static{}}
+	}
 	if err != nil || resolver.Get(u.Scheme) == nil {
 		// grpc-go puts the default scheme before what names none that it knows.
 		u, err = url.Parse(defaultScheme() + ":///" + target)

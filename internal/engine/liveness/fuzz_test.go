@@ -3,8 +3,6 @@ package liveness
 import (
 	"testing"
 	"time"
-
-	"github.com/surefoot-rpc/surefoot/policy"
 )
 
 // FuzzCheck plays any events to a group of up to eight connections: each byte

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/surefoot-rpc/surefoot/policy"
 )
 
 var update = flag.Bool("update", false, "rewrite the orders in testdata/*.trace")
