@@ -95,14 +95,27 @@ func (m measure) closed() *int64 {
 	var n int64
 	for _, c := range m.sum.Closed {
 		server := m.server(c)
-		// The clients may notice a death a moment before it is planned to be
-		// over, and it is planned a moment before it happens.
-		if at := c.At.Sub(m.run.From); server > 0 && m.s.DownAt(server, at) {
+		at := c.At.Sub(m.run.From)
+		if server > 0 && m.s.DownAt(server, at) {
+			continue
+		}
+		// It led to nobody knows whom, and never answered: to one that was dying.
+		if server == 0 && m.anyDownAt(at) {
 			continue
 		}
 		n++
 	}
 	return &n
+}
+
+// anyDownAt says whether a server was dead.
+func (m measure) anyDownAt(at time.Duration) bool {
+	for n := 1; n <= m.s.Fleet.Servers; n++ {
+		if m.s.DownAt(n, at) {
+			return true
+		}
+	}
+	return false
 }
 
 // server is the number of the server at the other end of a connection; 0 when

@@ -109,7 +109,8 @@ func TestClosedConnections(t *testing.T) {
 		{Address: "1", At: at(4)},                              // before it died
 		{Address: "1", At: at(5)},                              // as it died
 		{Address: "virtual", Server: serverName(1), At: at(6)}, // known by who answered
-		{Address: "virtual", At: at(6)},                        // nobody answered
+		{Address: "virtual", At: at(3)},                        // nobody answered, and all live
+		{Address: "virtual", At: at(6)},                        // nobody answered, as one that dies does
 		{Address: "1", At: at(9)},                              // after it came back
 		{Address: "2", At: at(6)},
 	}})
