@@ -53,7 +53,7 @@ func TestAllMistakesOfAChannelAreTold(t *testing.T) {
 	}
 	told := joined.Unwrap()
 	for _, err := range told {
-		if _, ok := err.(*policy.FieldError); !ok {
+		if _, ok := err.(*policy.FieldError); !ok { //nolint:errorlint // one that holds others is what is looked for
 			t.Errorf("%T: %v", err, err)
 		}
 	}

@@ -30,7 +30,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 		case attempt.Start:
 			a := s.next(time.Now(), 0)
 			var cs grpc.ClientStream
-			cs, err = streamer(a, desc, cc, method, opts...) //nolint:contextcheck // a is the caller's context and more
+			cs, err = streamer(a, desc, cc, method, opts...)
 			if err == nil {
 				s.open(a)
 				return &clientStream{ClientStream: cs, state: s}, nil

@@ -24,7 +24,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 		case attempt.Start:
 			user.reset()
 			a := s.next(now, step.Timeout)
-			err = a.invoke(method, req, reply, cc, invoker, opts) //nolint:contextcheck // a is the caller's context and more
+			err = a.invoke(method, req, reply, cc, invoker, opts)
 			step, err = s.finish(a, err)
 		case attempt.Wait:
 			if !s.wait(step.Wait) {

@@ -139,7 +139,7 @@ func New(cfg Config) resolver.Builder {
 type builder struct{ cfg Config }
 
 // Scheme returns "dns".
-func (*builder) Scheme() string { return "dns" }
+func (*builder) Scheme() string { return dnsScheme }
 
 // Build starts the resolver of target. It does not wait for a look-up.
 func (b *builder) Build(target resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {

@@ -49,7 +49,7 @@ func defaultScheme() string {
 	if s := resolver.GetDefaultScheme(); s != ofDial {
 		return s
 	}
-	return "dns"
+	return dnsScheme
 }
 
 // A serviceBuilder builds resolvers of targets that name a service.

@@ -12,6 +12,9 @@ import (
 // staticScheme is the scheme of targets that list their endpoints.
 const staticScheme = "static"
 
+// dnsScheme is the scheme of targets that are looked up.
+const dnsScheme = "dns"
+
 // static is the resolver of "static:///host:port,host:port": the endpoints are
 // what the target says, for ever.
 type static struct{}
@@ -64,9 +67,9 @@ func parseStatic(endpoint string) ([]string, error) {
 // whose schemes are not known here.
 func Check(target string, others bool) error {
 	u, err := url.Parse(target)
-	known := err == nil && (u.Scheme == "dns" || u.Scheme == staticScheme || resolver.Get(u.Scheme) != nil)
+	known := err == nil && (u.Scheme == dnsScheme || u.Scheme == staticScheme || resolver.Get(u.Scheme) != nil)
 	switch {
-	case known && u.Scheme == "dns":
+	case known && u.Scheme == dnsScheme:
 		t := resolver.Target{URL: *u}
 		_, err := parseTarget(u.Host, t.Endpoint())
 		return err
@@ -79,7 +82,7 @@ func Check(target string, others bool) error {
 	case err == nil && strings.Contains(target, "://"):
 		return fmt.Errorf("target %q: nobody knows the scheme %q: write dns:///host:port, static:///host:port,host:port or "+
 			"unix:///path, or link the resolver of that scheme into the program", target, u.Scheme)
-	case defaultScheme() == "dns":
+	case defaultScheme() == dnsScheme:
 		_, err := parseTarget("", target)
 		return err
 	}
