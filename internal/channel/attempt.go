@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/internal/wire"
 )
@@ -86,6 +87,7 @@ func (a *attemptState) invoke(method string, req, reply any, cc *grpc.ClientConn
 	defer func() {
 		if !returned {
 			a.end()
+			a.testify(outcome.None, false)
 		}
 	}()
 	err := invoker(a, method, req, reply, cc, opts...)
@@ -197,10 +199,7 @@ func (a *attemptState) testify(e outcome.Evidence, timedOut bool) {
 	a.leave(timing, e == outcome.Bad, timedOut)
 	a.mu.Unlock()
 	if a.call.policy.Streaming {
-		if e == outcome.Good {
-			return
-		}
-		latency = 0
+		latency = ejection.Untimed
 	}
 	if at.record.Add(now, e, latency) {
 		at.fleet.sweepSoon()

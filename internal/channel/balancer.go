@@ -74,11 +74,12 @@ type fleet struct {
 	judged    []*endpoint // those that the last of the two looked at
 	records   []*ejection.Record
 	watched   []*liveness.Connection
-	sweeping  alarm // runs sweep
-	checking  alarm // runs check
-	outs      int   // endpoints that are ejected or suspected
-	returning bool  // some have less than their full weight
-	panics    bool  // too few are usable: nobody is out
+	sweeping  alarm         // runs sweep
+	checking  alarm         // runs check
+	lastReady time.Duration // when the last connection was lost
+	outs      int           // endpoints that are ejected or suspected
+	returning bool          // some have less than their full weight
+	panics    bool          // too few are usable: nobody is out
 
 	events   []observe.EndpointChange // that observers have not been told of
 	lastErr  error                    // why the last connect failed
@@ -187,6 +188,9 @@ func (b *fleet) list(found []resolver.Endpoint) {
 	if changed || b.ready == 0 {
 		b.publish()
 	}
+	if changed { // whoever slept over another fleet must look at this one
+		b.look()
+	}
 }
 
 // stay keeps those that were leaving and are listed again. mu is held.
@@ -195,6 +199,9 @@ func (b *fleet) stay() {
 		e.leaving = e.named != b.update
 		return !e.leaving
 	})
+	if len(b.leaving) == 0 {
+		b.farewell.stop()
+	}
 }
 
 // known returns the endpoint with these addresses, nil if there is none.
@@ -282,6 +289,7 @@ func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
 
 func (b *fleet) onReady(e *endpoint) {
 	e.readyAt = b.channel.clock()
+	e.record.Reconnected(e.readyAt)
 	b.suspected(e, false)
 	e.SetOut(b.out(e))
 	e.SetLost(false)
@@ -293,15 +301,18 @@ func (b *fleet) onReady(e *endpoint) {
 	} else {
 		b.publishSoon()
 	}
-	b.sweeping.in(b, firstLook, b.sweep)
-	b.checking.in(b, firstLook, b.check)
+	b.look()
 }
 
 func (b *fleet) onLoss(e *endpoint) {
 	e.SetLost(true)
+	b.lastReady = b.channel.clock()
 	if e.leaving {
 		b.leaving = slices.DeleteFunc(b.leaving, func(o *endpoint) bool { return o == e })
 		b.drop(e)
+		if len(b.leaving) == 0 {
+			b.farewell.stop()
+		}
 	}
 	if b.ready == 0 {
 		b.hurry()

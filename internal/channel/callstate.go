@@ -44,8 +44,10 @@ func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method) 
 	now := time.Now()
 	s := &callState{channel: c, ctx: ctx, method: method, policy: p, start: now}
 	c.waker.Wake()
-	if p.Safety.Repeatable() && !c.repeatable.Load() {
-		c.repeatable.Store(true)
+	if p.Safety.Repeatable() {
+		if at := int64(now.Sub(c.epoch)); at-c.repeatable.Load() > int64(time.Second) {
+			c.repeatable.Store(at)
+		}
 	}
 	deadline, _ := ctx.Deadline()
 	if p.Deadline > 0 {

@@ -60,8 +60,8 @@ type Channel struct {
 
 	// ready is the picker in use, nil while no endpoint is ready.
 	ready atomic.Pointer[picker]
-	// repeatable says that a call was made that may be repeated.
-	repeatable atomic.Bool
+	// repeatable is when a call was made that may be repeated, to the second.
+	repeatable atomic.Int64
 	// waker keeps the names up to date while there are calls.
 	waker discovery.Waker
 	// turn is where round robin stands. It outlives pickers and balancers.

@@ -57,6 +57,10 @@ func (e *endpoint) stopWaiting() bool {
 // enqueue has e connected when fewer than the limit are being connected. mu is
 // held.
 func (b *fleet) enqueue(e *endpoint) {
+	if e.queued {
+		return
+	}
+	e.queued = true
 	b.queue = append(b.queue, e)
 	b.dial()
 }
@@ -67,7 +71,8 @@ func (b *fleet) dial() {
 	for len(b.queue) > 0 && b.dialing < limit && !b.closed {
 		e := b.queue[0]
 		b.queue = b.queue[1:]
-		if e.state == connectivity.Shutdown || e.dialing {
+		e.queued = false
+		if e.state == connectivity.Shutdown || e.state == connectivity.Ready || e.dialing {
 			continue
 		}
 		e.dialing = true

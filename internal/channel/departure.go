@@ -22,10 +22,18 @@ func (b *fleet) depart(e *endpoint) {
 	}
 	e.leaving = true
 	b.leaving = append(b.leaving, e)
-	b.farewell.in(b, patience, func() {
-		b.dismiss()
-		b.publish()
-	})
+	b.farewell.in(b, patience, b.sayFarewell)
+}
+
+// sayFarewell drops those that leave when patience has run out, but never the
+// last that work. mu is held.
+func (b *fleet) sayFarewell() {
+	if b.ready == b.leavingReady() {
+		b.farewell.in(b, patience, b.sayFarewell)
+		return
+	}
+	b.dismiss()
+	b.publish()
 }
 
 // settled reports whether enough listed endpoints are ready to do without

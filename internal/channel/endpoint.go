@@ -34,6 +34,7 @@ type endpoint struct {
 	leaving            bool          // no longer listed, used until others can be
 	ejected, suspected bool          // as observers were told
 	dialing            bool          // counts among the connects that run
+	queued             bool          // waits to be among them
 	waiting            *time.Timer   // until it may connect, nil if it need not wait
 }
 

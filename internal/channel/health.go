@@ -13,6 +13,12 @@ import (
 // that those of a new fleet are looked at together.
 const firstLook = 20 * time.Millisecond
 
+// look has endpoints and connections looked at soon. mu is held.
+func (b *fleet) look() {
+	b.sweeping.in(b, firstLook, b.sweep)
+	b.checking.in(b, firstLook, b.check)
+}
+
 // sweepSoon is called by attempts whose end is reason to judge an endpoint.
 func (b *fleet) sweepSoon() {
 	b.mu.Lock()

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"slices"
+	"time"
 
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/metadata"
@@ -65,13 +66,14 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 // trial returns an endpoint that is out and is owed a trial, nil if none is. A
 // call that cannot be repeated is not risked while others can.
 func (p *picker) trial(a *attemptState, avoid []*balance.Endpoint) *endpoint {
-	if !a.call.policy.Safety.Repeatable() && p.channel.repeatable.Load() {
-		return nil
-	}
 	if a.call.machine.Made() > 1 {
 		return nil
 	}
 	now := p.channel.clock()
+	last := p.channel.repeatable.Load()
+	if !a.call.policy.Safety.Repeatable() && last != 0 && now-time.Duration(last) < 5*time.Second {
+		return nil
+	}
 	for _, e := range p.trials {
 		if !e.Lost() && !slices.Contains(avoid, &e.Endpoint) && e.record.TakeTrial(now) {
 			return e

@@ -16,6 +16,10 @@ import (
 // bring-up of n endpoints does not build n pickers of up to n endpoints each.
 const coalesce = 5 * time.Millisecond
 
+// restart is how long calls wait for the only endpoint to come back, rather than
+// fail.
+const restart = 2 * time.Second
+
 // publishSoon publishes after the coalescing time. mu is held.
 func (b *fleet) publishSoon() { b.pending.in(b, coalesce, b.publish) }
 
@@ -46,6 +50,9 @@ func (b *fleet) publish() {
 		state = balancer.State{ConnectivityState: connectivity.Ready, Picker: p}
 	case len(b.endpoints) == 0 && b.resolver != nil:
 		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{b.resolver}}
+	case b.single() && b.lastReady > 0 && b.channel.clock()-b.lastReady < restart:
+		// One address stands for many servers: the next connect finds another.
+		b.pending.in(b, restart-(b.channel.clock()-b.lastReady), b.publish)
 	case len(b.endpoints) > 0 && b.failing == len(b.endpoints):
 		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{
 			fmt.Errorf("none of %d endpoints can be connected; the last error: %w", len(b.endpoints), b.lastErr),
@@ -126,7 +133,11 @@ func (b *fleet) picker() *picker {
 // would have the turns of both. mu is held.
 func (b *fleet) candidates(p policy.Balance) []*endpoint {
 	if p.Picker == policy.ConsistentHash {
-		return slices.Clip(b.endpoints)
+		all := slices.Clip(b.endpoints)
+		if b.ready == b.leavingReady() { // none that is listed is ready
+			all = append(all, b.leaving...)
+		}
+		return all
 	}
 	in := make([]*endpoint, 0, b.ready)
 	add := func(list []*endpoint, out bool) {
@@ -140,6 +151,7 @@ func (b *fleet) candidates(p policy.Balance) []*endpoint {
 	add(b.leaving, false)
 	if len(in) == 0 { // all are out
 		add(b.endpoints, true)
+		add(b.leaving, true)
 	}
 	return in
 }

@@ -48,9 +48,11 @@ func (b *fleet) prefer(entries []balance.Entry, endpoints []*endpoint, p policy.
 		return
 	}
 	all, here := 0, 0
-	for _, e := range b.endpoints {
-		if e.zone() == zone {
-			all++
+	for _, list := range [][]*endpoint{b.endpoints, b.leaving} {
+		for _, e := range list {
+			if e.zone() == zone {
+				all++
+			}
 		}
 	}
 	for _, e := range endpoints {
@@ -64,11 +66,17 @@ func (b *fleet) prefer(entries []balance.Entry, endpoints []*endpoint, p policy.
 	}
 	const whole = 1000
 	share := min(whole, here*p.OverprovisioningPercent*whole/100/all)
+	weights, most := make([]uint64, len(endpoints)), uint64(0)
 	for i, e := range endpoints {
-		part := uint32(share * away)
+		part := share * away
 		if e.zone() != zone {
-			part = uint32((whole - share) * here)
+			part = (whole - share) * here
 		}
-		entries[i].Weight = uint32(min(uint64(entries[i].Weight)*uint64(part), 1<<31))
+		weights[i] = uint64(entries[i].Weight) * uint64(part)
+		most = max(most, weights[i])
+	}
+	scale := most>>31 + 1 // what is left fits, and keeps its proportions
+	for i, w := range weights {
+		entries[i].Weight = uint32(w / scale)
 	}
 }

@@ -24,6 +24,7 @@ type history struct {
 type counters struct {
 	answers, late      uint64
 	slow, failed, void uint32
+	plain              uint32
 }
 
 // A bucket is a stretch of time. It closes when it is as old as a tick and
@@ -128,14 +129,14 @@ func (h *history) forget(now time.Duration) {
 
 // collect returns what was counted since the last sweep.
 func (r *Record) collect() (fresh bucket, void uint32) {
-	c := counters{r.answers.Load(), r.late.Load(), r.slow.Load(), r.failed.Load(), r.void.Load()}
+	c := counters{r.answers.Load(), r.late.Load(), r.slow.Load(), r.failed.Load(), r.void.Load(), r.plain.Load()}
 	if c == r.read {
 		return bucket{}, 0
 	}
 	good, sum := between(r.read.answers, c.answers)
 	late, lateSum := between(r.read.late, c.late)
 	fresh.failed = c.failed - r.read.failed
-	fresh.results = good + fresh.failed
+	fresh.results = good + fresh.failed + c.plain - r.read.plain
 	fresh.timed, fresh.sum = good+late, sum+lateSum
 	fresh.slow = c.slow - r.read.slow
 	void = c.void - r.read.void

@@ -27,7 +27,8 @@ type Record struct {
 	failed  atomic.Uint32 // failures of either kind
 	void    atomic.Uint32 // attempts that said nothing
 	streak  atomic.Uint32 // failures since the last good answer
-	_       [32]byte
+	plain   atomic.Uint32 // good answers whose time says nothing
+	_       [28]byte
 
 	history
 }
@@ -41,17 +42,32 @@ const (
 // out marks a standing of an endpoint that balancing passes over.
 const out uint32 = 1 << 31
 
+// Untimed is the latency of what says nothing by how long it took: a stream.
+const Untimed time.Duration = -1
+
+// Reconnected says that the endpoint has a new connection: what the one before
+// took with it is no evidence against this one.
+func (r *Record) Reconnected(now time.Duration) {
+	r.since.Store(int64(now))
+	r.streak.Store(0)
+}
+
 // Add says that an attempt has ended at the time now, after latency, with this
 // evidence. It reports whether a Sweep should run soon.
 //
 // An attempt that began before the endpoint's trial, or its return, says
 // nothing about what the endpoint is now, and is not counted.
 func (r *Record) Add(now time.Duration, e outcome.Evidence, latency time.Duration) (urgent bool) {
-	if int64(now-latency) < r.since.Load() {
+	if latency != Untimed && int64(now-latency) < r.since.Load() {
 		return r.alert(false)
 	}
 	switch e {
 	case outcome.Good:
+		if latency == Untimed {
+			r.plain.Add(1)
+			r.streak.Store(0)
+			break
+		}
 		r.answers.Add(tallyOf(latency))
 		if s := r.shared.Load(); s != nil && latency > s.slow {
 			r.slow.Add(1)
