@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // publicPackages are those that users name in their code.
-var publicPackages = []string{".", "./call", "./contract", "./observe", "./observe/slog", "./policy"}
+var publicPackages = []string{".", "./call", "./contract", "./contract/yaml", "./observe", "./observe/slog", "./policy"}
 
 // TestAPI compares what the public packages export with testdata/api.txt, so
 // that a change of the API is seen in the diff of a change.

@@ -45,7 +45,14 @@ var importTable = []row{
 	{"observe", nil, nil, "the hooks through which a program sees what happens"},
 	{"observe/slog", []string{"observe"}, []string{grpcCodes, grpcModule + "/status"}, "hooks that write to log/slog"},
 	{"gen/surefoot/v1", nil, []string{protobufModule}, "generated: the contract language"},
-	{"contract", []string{"policy", "gen/surefoot/v1"}, []string{grpcCodes, protobufModule}, "contracts to policies, all mistakes at once"},
+	{"internal/nearest", nil, nil, "the name that was meant"},
+	{"contract", []string{"policy", "gen/surefoot/v1"}, []string{grpcCodes, protobufModule}, "contracts to policies, all mistakes at once; where each value comes from"},
+	{
+		"contract/yaml",
+		[]string{"contract", "gen/surefoot/v1", "internal/nearest"},
+		[]string{protobufModule, "github.com/goccy/go-yaml"},
+		"contracts from files, with their places; nobody who does not import it compiles YAML",
+	},
 	{"call", []string{"policy"}, []string{grpcModule}, "options of one call"},
 	{"endpoint", nil, []string{grpcModule + "/attributes", grpcModule + "/resolver"}, "what a resolver says of an endpoint beside its addresses"},
 

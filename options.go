@@ -102,6 +102,14 @@ func WithContract(contracts ...*surefootv1.Contract) Option {
 	})
 }
 
+// WithContractFile is [WithContract] for contracts that were read from files,
+// with contract/yaml.Read. What is wrong with them is reported with the line.
+func WithContractFile(files ...*contract.File) Option {
+	return sharedOption(func(s *shared) {
+		s.sources.Files = append(s.sources.Files, given(s, files, "WithContractFile", "pass what contract/yaml.Read returns, after a look at its error")...)
+	})
+}
+
 // WithHouseDefaults replaces, field by field, what a contract that says
 // nothing means.
 func WithHouseDefaults(defaults *surefootv1.Service) Option {

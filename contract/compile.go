@@ -23,40 +23,95 @@ type Sources struct {
 	Services []protoreflect.ServiceDescriptor
 	// Contracts are given in Go, for services whose .proto is not ours.
 	Contracts []*surefootv1.Contract
+	// Files hold contracts like Contracts, and know where each value stands.
+	Files []*File
 }
 
 // Compile returns the compiled contract of a channel for the services in s, or
 // an [*Error] with every mistake in them.
 func Compile(s Sources) (*Table, error) {
 	var p problems
-	t := &Table{
-		contracts: make(map[protoreflect.FullName]*surefootv1.Contract),
-		learnt:    make(map[protoreflect.FullName]bool),
+	t, _ := compile(s, 0, &p)
+	if err := p.err(); err != nil {
+		return nil, err
 	}
+	return t, nil
+}
 
-	t.house = newHouse(s.House, &p)
+// layers is a set of the layers that a contract consists of.
+type layers uint8
+
+// The layers, the weaker before the stronger.
+const (
+	houseGiven   layers = 1 << iota // house defaults given in Go
+	protoService                    // what a .proto says of a service
+	givenService                    // what is given in Go, or a file, for it
+	protoMethod                     // what a .proto says of a method
+	givenMethod                     // what is given in Go, or a file, for it
+	givenLevel                      // the idempotency_level that is given for it
+)
+
+// compile compiles s without what the layers in without say. The table is
+// complete even if there are problems.
+func compile(s Sources, without layers, p *problems) (*Table, []target) {
+	t := &Table{
+		contracts: make(map[protoreflect.FullName]outside),
+		learnt:    make(map[protoreflect.FullName]bool),
+		without:   without,
+	}
+	if without&houseGiven != 0 {
+		s.House = nil
+	}
+	t.house = newHouse(s.House, p)
 	t.unknown = *t.house.methods(policy.Unsafe)
 
+	methods := make(map[string]*Methods)
+	merge := newChannelMerge(t.house.channel)
+	targets := t.targets(s, p)
+	for _, to := range targets {
+		var at place
+		var opts *surefootv1.Service
+		if to.descriptor != nil {
+			t.learnt[to.descriptor.FullName()] = true
+			at, opts = t.compileService(to.descriptor, methods, p)
+		} else {
+			at, opts = t.compileUndescribed(to.outside, methods, p)
+		}
+		merge.add(at, opts, p)
+	}
+	t.Channel = merge.result(p)
+	t.methods.Store(&methods)
+	return t, targets
+}
+
+// A target is a service that is named at construction.
+type target struct {
+	descriptor protoreflect.ServiceDescriptor // nil if nobody has it
+	outside    outside                        // none if there is only the .proto
+}
+
+// targets notes the contracts of s that are not in a .proto, and returns the
+// services that s names: described ones first.
+func (t *Table) targets(s Sources, p *problems) []target {
 	services := slices.Clone(s.Services)
-	for _, c := range s.Contracts {
-		name := protoreflect.FullName(c.GetServiceName())
-		if !name.IsValid() {
-			p.add(place{source: givenInGo}, "service_name",
-				fmt.Sprintf("is %q: set the full name of the service, such as \"etcdserverpb.KV\"", c.GetServiceName()))
-			continue
+	for _, o := range s.outsides() {
+		name, at := protoreflect.FullName(o.contract.GetServiceName()), o.place(place{})
+		switch {
+		case !name.IsValid():
+			at.service = ""
+			p.add(at, "service_name",
+				fmt.Sprintf("is %q: set the full name of the service, such as \"etcdserverpb.KV\"", o.contract.GetServiceName()))
+		case t.contracts[name].contract != nil:
+			p.add(at, "service_name", "is given twice: merge the two contracts into one")
+		default:
+			t.contracts[name] = o
 		}
-		if t.contracts[name] != nil {
-			p.add(place{source: givenInGo, service: string(name)}, "service_name",
-				"is given twice: merge the two contracts into one")
-			continue
-		}
-		t.contracts[name] = c
 	}
 	described := make(map[protoreflect.FullName]bool)
 	for _, sd := range services {
 		described[sd.FullName()] = true
 	}
-	var undescribed []protoreflect.FullName
+	var undescribed []target
 	for _, name := range slices.Sorted(maps.Keys(t.contracts)) {
 		if described[name] {
 			continue
@@ -67,51 +122,40 @@ func Compile(s Sources) (*Table, error) {
 				continue
 			}
 		}
-		undescribed = append(undescribed, name)
+		undescribed = append(undescribed, target{outside: t.contracts[name]})
 	}
-
-	methods := make(map[string]*Methods)
-	merge := newChannelMerge(t.house.channel)
+	var targets []target
+	seen := make(map[protoreflect.FullName]bool)
 	for _, sd := range services {
-		if t.learnt[sd.FullName()] {
-			continue
+		if !seen[sd.FullName()] {
+			seen[sd.FullName()] = true
+			targets = append(targets, target{sd, t.contracts[sd.FullName()]})
 		}
-		t.learnt[sd.FullName()] = true
-		at, opts := t.compileService(sd, methods, &p)
-		merge.add(at, opts, &p)
 	}
-	for _, name := range undescribed {
-		at, opts := t.compileUndescribed(t.contracts[name], methods, &p)
-		merge.add(at, opts, &p)
-	}
-	t.Channel = merge.result(&p)
-	if err := p.err(); err != nil {
-		return nil, err
-	}
-	t.methods.Store(&methods)
-	return t, nil
+	return append(targets, undescribed...)
 }
 
-// givenInGo is the source of a contract that is not in a .proto.
-const givenInGo = "contract given in Go"
-
 // compileService adds the methods of sd to methods and returns the options of
-// the service, those given in Go merged in, with where they come from.
+// the service, those given for it merged in, with where they come from.
 func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[string]*Methods, p *problems) (place, *surefootv1.Service) {
-	in := place{source: sourceOf(sd), service: string(sd.FullName())} // the .proto
-	over := in                                                        // what is given in Go for it
-	over.source = givenInGo + " over " + in.source
+	in := placeOf(sd) // the .proto
 	opts, owned := serviceOptions(sd, in, p)
-	at, given := in, t.contracts[sd.FullName()]
+	if t.without&protoService != 0 {
+		opts = &surefootv1.Service{}
+	}
+	at, over := in, in // over is what is given in Go, or in a file, for it
+	o := t.contracts[sd.FullName()]
+	given := o.contract
 	if given != nil {
+		over = o.place(in)
 		p.given(over, given)
 		for _, name := range slices.Sorted(maps.Keys(given.GetMethods())) {
 			if sd.Methods().ByName(protoreflect.Name(name)) == nil {
-				p.add(over, "methods", fmt.Sprintf("names %q, which the service does not have: use the bare name of one of its methods: %s", name, methodNames(sd)))
+				p.add(over.at("methods."+name), "methods", fmt.Sprintf("names %q, which the service does not have: use the bare name of one of its methods: %s", name, methodNames(sd)))
 			}
 		}
 	}
-	if given.GetService() != nil {
+	if given.GetService() != nil && t.without&givenService == 0 {
 		overlay(opts, given.GetService())
 		at = over
 	}
@@ -121,17 +165,25 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 		at := in.method(string(md.Name()))
 		d := methodOptions(md, at, p)
 		d.owned = d.owned || owned
-		var level *surefootv1.IdempotencyLevel
-		g := given.GetMethods()[string(md.Name())]
-		if g != nil {
-			at.source = over.source
-			overlay(d.options, g.GetMethod())
-			level = g.IdempotencyLevel
+		if t.without&protoMethod != 0 {
+			d.options = &surefootv1.Method{}
 		}
-		safety := d.safety(level, at, in.source, p)
+		var level *surefootv1.IdempotencyLevel
+		var mo *surefootv1.Method // given for it
+		if g := given.GetMethods()[string(md.Name())]; g != nil {
+			at = over.method(string(md.Name()))
+			if t.without&givenMethod == 0 {
+				mo = g.GetMethod()
+				overlay(d.options, mo)
+			}
+			if t.without&givenLevel == 0 {
+				level = g.IdempotencyLevel
+			}
+		}
+		safety := d.safety(level, at, in.of(at.name, "idempotency_level"), p)
 		streaming := md.IsStreamingClient() || md.IsStreamingServer()
 		if !streaming {
-			p.futile(at, narrowed(d.options, g.GetMethod()), safety)
+			p.futile(at, narrowed(d.options, mo), safety)
 		}
 		m := base.method(at, d.options, safety, streaming, p)
 		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
@@ -141,25 +193,36 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 
 // compileUndescribed compiles a contract for a service whose descriptor is not
 // linked into the program, so that nobody knows which methods stream.
-func (t *Table) compileUndescribed(c *surefootv1.Contract, methods map[string]*Methods, p *problems) (place, *surefootv1.Service) {
-	at := place{source: givenInGo, service: c.GetServiceName()}
+func (t *Table) compileUndescribed(o outside, methods map[string]*Methods, p *problems) (place, *surefootv1.Service) {
+	c, at := o.contract, o.place(place{})
 	p.given(at, c)
-	base := t.house.inherit(at, c.GetService().GetDefaults(), p)
+	opts := c.GetService()
+	if t.without&givenService != 0 {
+		opts = nil
+	}
+	base := t.house.inherit(at, opts.GetDefaults(), p)
 	for _, name := range slices.Sorted(maps.Keys(c.GetMethods())) {
 		if !protoreflect.Name(name).IsValid() {
-			p.add(at, "methods", fmt.Sprintf("names %q, which cannot be a method: use its bare name, such as \"Range\"", name))
+			p.add(at.at("methods."+name), "methods", fmt.Sprintf("names %q, which cannot be a method: use its bare name, such as \"Range\"", name))
 			continue
 		}
 		at, mc := at.method(name), c.GetMethods()[name]
-		safety := safetyOf(int32(mc.GetIdempotencyLevel()))
-		p.futile(at, mc.GetMethod(), safety)
+		mo, level := mc.GetMethod(), mc.GetIdempotencyLevel()
+		if t.without&givenMethod != 0 {
+			mo = nil
+		}
+		if t.without&givenLevel != 0 {
+			level = surefootv1.IdempotencyLevel_IDEMPOTENCY_UNKNOWN
+		}
+		safety := safetyOf(int32(level))
+		p.futile(at, mo, safety)
 		methods[fullMethod(protoreflect.FullName(c.GetServiceName()), protoreflect.Name(name))] = &Methods{
-			Unary: base.method(at, mc.GetMethod(), safety, false, p),
+			Unary: base.method(at, mo, safety, false, p),
 			// A mistake was reported for the unary form already.
-			Stream: base.method(at, mc.GetMethod(), safety, true, &problems{}),
+			Stream: base.method(at, mo, safety, true, &problems{}),
 		}
 	}
-	return at, c.GetService()
+	return at, opts
 }
 
 // serviceOptions returns a copy of the options of sd, never nil, and whether sd
@@ -207,7 +270,14 @@ func fullMethod(service protoreflect.FullName, method protoreflect.Name) string 
 	return "/" + string(service) + "/" + string(method)
 }
 
-func sourceOf(sd protoreflect.ServiceDescriptor) string { return sd.ParentFile().Path() }
+// placeOf returns where the .proto of sd is.
+func placeOf(sd protoreflect.ServiceDescriptor) place {
+	return place{
+		source:  sd.ParentFile().Path(),
+		service: string(sd.FullName()),
+		where:   func(method, field string) string { return positionIn(sd, method, field).String() },
+	}
+}
 
 func methodNames(sd protoreflect.ServiceDescriptor) string {
 	var names []string

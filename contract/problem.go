@@ -16,7 +16,8 @@ import (
 
 // A Problem is one mistake in a contract.
 type Problem struct {
-	// Source is the .proto file, or how else the contract was given.
+	// Source is the file, with line and column if they are known, or how else
+	// the contract was given.
 	Source string
 	// Service is the full name of the service, Method the bare name of the
 	// method, "" if the mistake is not in a method.
@@ -61,6 +62,22 @@ func (e *Error) Error() string {
 // A place is where in which contract a mistake was made.
 type place struct {
 	source, service, name string
+	// where says more exactly than source where a field is. May be nil.
+	where func(method, field string) string
+}
+
+// of returns where the field of the method is.
+func (at place) of(method, field string) string {
+	if at.where == nil {
+		return at.source
+	}
+	return at.where(method, field)
+}
+
+// at returns the place of one field.
+func (at place) at(field string) place {
+	at.source, at.where = at.of(at.name, field), nil
+	return at
 }
 
 func (at place) method(name string) place {
@@ -74,7 +91,7 @@ type problems struct {
 }
 
 func (p *problems) add(at place, field, text string) {
-	pr := Problem{Source: at.source, Service: at.service, Method: at.name, Field: field, Text: text}
+	pr := Problem{Source: at.of(at.name, field), Service: at.service, Method: at.name, Field: field, Text: text}
 	if p.seen[pr] {
 		return
 	}
@@ -92,7 +109,8 @@ func (p *problems) err() error {
 	return &Error{Problems: p.list}
 }
 
-// given reports what is unusable in a contract given in Go, each where it is.
+// given reports what is unusable in a contract given in Go, or in a file, each
+// where it is.
 func (p *problems) given(at place, c *surefootv1.Contract) {
 	p.unknown(at, "", c.ProtoReflect())
 	if s := c.GetService(); s != nil {

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
-	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 	"github.com/surefoot-rpc/surefoot/policy"
 )
 
@@ -27,7 +26,8 @@ type Table struct {
 
 	house     house
 	unknown   Methods // of a method that nobody knows
-	contracts map[protoreflect.FullName]*surefootv1.Contract
+	contracts map[protoreflect.FullName]outside
+	without   layers // which were left out
 
 	// methods is replaced, never changed, when a method of a service that was
 	// not named at construction is called for the first time. mu orders the
