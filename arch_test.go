@@ -59,6 +59,7 @@ var importTable = []row{
 	{"internal/engine/window", nil, nil, "decision: counts of the recent past"},
 	{"internal/engine/outcome", []string{"policy"}, []string{grpcCodes}, "decision: what one finished attempt means"},
 	{"internal/engine/attempt", engineMayImport, []string{grpcCodes}, "decision: repeat, wait or end; the budget"},
+	{"internal/engine/breaker", engineMayImport, nil, "decision: whether a call is made at all"},
 	{"internal/engine/balance", engineMayImport, []string{grpcCodes}, "decision: which endpoint"},
 	{"internal/engine/subset", nil, nil, "decision: which endpoints of a large fleet to connect to"},
 	{"internal/engine/ejection", engineMayImport, []string{grpcCodes}, "decision: which endpoints are taken out, and how they come back"},

@@ -1,0 +1,113 @@
+package breaker
+
+import (
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+)
+
+// A circuit is the state machine. Everything in it belongs to mu.
+type circuit struct {
+	state State
+	epoch uint32    // changes with the state, so that late results are known
+	since time.Time // of the state
+	until time.Time // of an open one
+	why   string    // of the last change
+
+	openings int       // in the series, the current one included
+	trials   int       // under way, when half-open
+	good     int       // trials that succeeded
+	granted  time.Time // when the last trial was
+
+	pressed bool // the window holds refusals, or calls that were held back
+	taken   int  // successes since the last refusal or failure
+}
+
+// longest is an opening late enough in a series to be as long as any.
+const longest = 64
+
+// fail counts the failure of a call that was admitted when the circuit was
+// closed, as it still is.
+func (b *Breaker) fail(now time.Time, dice uint32) *Change {
+	b.counts.Add(now, failed, 1)
+	b.row++
+	b.taken = 0
+	p := &b.policy
+	if !p.Trips() {
+		return nil
+	}
+	if p.ConsecutiveFailures > 0 && b.row >= p.ConsecutiveFailures {
+		return b.open(now, dice, fmt.Sprintf("%d calls in a row failed", b.row))
+	}
+	bad := b.counts.Sum(now, failed)
+	all := bad + b.counts.Sum(now, succeeded)
+	if p.FailurePercent > 0 && all >= p.MinCalls && 100*bad >= p.FailurePercent*all {
+		return b.open(now, dice, fmt.Sprintf("%d of %d calls failed", bad, all))
+	}
+	return nil
+}
+
+// try gives one of the trials of a circuit that is not closed to a call.
+func (b *Breaker) try(now time.Time, dice uint32) (Reason, *Change) {
+	var c *Change
+	switch {
+	case b.state == Open && now.Before(b.until):
+		return CircuitOpen, nil
+	case b.state == Open:
+		c = b.become(now, HalfOpen, "its time is over")
+	case b.trials < b.policy.Trials:
+	case now.Sub(b.granted) >= b.policy.Ceiling(longest):
+		// Trials that never end would keep everyone else out for ever.
+		return CircuitOpen, b.open(now, dice, "its trials did not end")
+	default:
+		return TrialsTaken, nil
+	}
+	b.trials++
+	b.granted = now
+	return Admitted, c
+}
+
+// tried counts the result of a trial of the present half-open time. A refusal
+// is a failure here: a service that refuses three calls is not ready for all.
+func (b *Breaker) tried(now time.Time, dice uint32, good bool, v outcome.Verdict) *Change {
+	b.trials--
+	if !good {
+		return b.open(now, dice, "a trial failed: "+v.String())
+	}
+	b.good++
+	if b.good < b.policy.Successes {
+		return nil
+	}
+	return b.become(now, Closed, fmt.Sprintf("%d trials succeeded", b.good))
+}
+
+// open opens the circuit. A series of openings ends when the circuit has been
+// closed for a window: one that opens again at once was closed by luck.
+func (b *Breaker) open(now time.Time, dice uint32, why string) *Change {
+	if b.state == Closed && now.Sub(b.since) >= b.policy.Window {
+		b.openings = 0
+	}
+	ceiling := b.policy.Ceiling(b.openings)
+	b.openings = min(b.openings+1, longest)
+	// Jitter over a quarter, so that the clients of a service do not come back
+	// as one.
+	early, _ := bits.Mul64(uint64(dice)<<32, uint64(ceiling/4)+1)
+	d := ceiling - time.Duration(early)
+	b.until = now.Add(d)
+	c := b.become(now, Open, why)
+	c.For = d
+	return c
+}
+
+// become changes the state, and forgets what was counted in the old one.
+func (b *Breaker) become(now time.Time, to State, why string) *Change {
+	c := &Change{From: b.state, To: to, Why: why, DryRun: b.policy.DryRun}
+	b.state, b.since, b.why = to, now, why
+	b.epoch++
+	b.trials, b.good = 0, 0
+	b.forget(now)
+	b.publish()
+	return c
+}

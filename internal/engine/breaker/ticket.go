@@ -1,0 +1,159 @@
+package breaker
+
+import (
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+)
+
+// A Ticket is what an admitted call holds until it is done. The zero Ticket
+// holds nothing.
+type Ticket struct {
+	epoch   uint32 // of the circuit when the call was admitted
+	dice    uint32 // for the length of an opening that the call brings about
+	counted bool   // its result counts
+	trial   bool   // it holds one of the trials
+	placed  bool   // it holds a place in flight
+}
+
+// A Reason is why a call is not to be made.
+type Reason uint8
+
+const (
+	// Admitted is none.
+	Admitted Reason = iota
+	// CircuitOpen means that too many calls have failed.
+	CircuitOpen
+	// TrialsTaken means that other calls are finding out whether that is over.
+	TrialsTaken
+	// Throttled means that the service refuses calls, and this one is held back.
+	Throttled
+	// Full means that as many calls are in flight as may be.
+	Full
+)
+
+var reasonNames = [...]string{
+	Admitted: "admitted", CircuitOpen: "circuit open", TrialsTaken: "circuit half-open, trials taken",
+	Throttled: "throttled", Full: "too many in flight",
+}
+
+// String returns the reason in words.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return ""
+}
+
+// A Denial says that a call is not to be made. The zero Denial admits it.
+type Denial struct {
+	Reason Reason
+	// DryRun says that the call is to be made nevertheless.
+	DryRun bool
+	// Wait is how long the circuit stays open, 0 if that is not why.
+	Wait time.Duration
+}
+
+// Denied reports whether the call must not be made.
+func (d Denial) Denied() bool { return d.Reason != Admitted && !d.DryRun }
+
+// Allow says whether a call may be made now, for 64 random bits. Unless it is
+// denied, the ticket is to be given to Done. The change is nil but for the call
+// that makes an open circuit half-open.
+func (b *Breaker) Allow(now time.Time, random uint64) (t Ticket, d Denial, c *Change) {
+	w := b.word.Load()
+	if w&(stateMask|pressing) == 0 {
+		t = Ticket{epoch: uint32(w >> 32), dice: uint32(random), counted: w&counting != 0}
+	} else if t, d, c = b.consider(now, random); d.Reason != Admitted {
+		return t, d, c
+	}
+	if limit := b.limit.Load(); limit > 0 {
+		if !b.place(limit) {
+			b.giveBack(t)
+			return Ticket{}, Denial{Reason: Full, DryRun: w&dry != 0}, c
+		}
+		t.placed = true
+	}
+	return t, d, c
+}
+
+// consider is Allow where a look at the word does not suffice.
+func (b *Breaker) consider(now time.Time, random uint64) (t Ticket, d Denial, c *Change) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t = Ticket{dice: uint32(random), counted: true}
+	switch b.state {
+	case Closed:
+		if b.holdBack(now, random) {
+			d.Reason = Throttled
+		}
+	case Open, HalfOpen:
+		if d.Reason, c = b.try(now, t.dice); d.Reason == Admitted {
+			t.trial = true
+		} else if b.state == Open {
+			d.Wait = b.until.Sub(now)
+		}
+	}
+	if d.Reason != Admitted {
+		d.DryRun = b.policy.DryRun
+		return Ticket{}, d, c
+	}
+	t.epoch = b.epoch
+	return t, d, c
+}
+
+// Done says that the call of this ticket has ended with this verdict on its
+// last attempt. The change is nil if the circuit did not change.
+func (b *Breaker) Done(now time.Time, t Ticket, v outcome.Verdict) *Change {
+	if t.placed {
+		b.inFlight.Add(-1)
+	}
+	if !t.counted {
+		return nil
+	}
+	result := v.ForBreaker()
+	if result == outcome.CountNone {
+		b.giveBack(t)
+		return nil
+	}
+	var c *Change
+	b.mu.Lock()
+	switch {
+	case t.epoch != b.epoch: // it says nothing of what the service is now
+	case t.trial:
+		c = b.tried(now, t.dice, result == outcome.CountSuccess, v)
+	case result == outcome.CountSuccess:
+		b.counts.Add(now, succeeded, 1)
+		b.row = 0
+		if b.pressed {
+			b.relent(now)
+		}
+	case v == outcome.Refusal && b.policy.Throttles():
+		b.refuse(now)
+	default:
+		c = b.fail(now, t.dice)
+	}
+	b.mu.Unlock()
+	return c
+}
+
+// Answered says that the service has answered a call that goes on: a stream
+// with its first message. The ticket that it returns is for Done, where it
+// counts no more.
+func (b *Breaker) Answered(now time.Time, t Ticket) (Ticket, *Change) {
+	rest := Ticket{placed: t.placed}
+	t.placed = false
+	return rest, b.Done(now, t, outcome.Success)
+}
+
+// giveBack gives a trial to another call.
+func (b *Breaker) giveBack(t Ticket) {
+	if !t.trial {
+		return
+	}
+	b.mu.Lock()
+	if t.epoch == b.epoch {
+		b.trials--
+	}
+	b.mu.Unlock()
+}
