@@ -1,0 +1,178 @@
+package contract
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// A row is one value of a policy P under the name that the contract has for it.
+type row[P any] struct {
+	field string
+	get   func(P) any
+	// zero is what 0 or an empty value means to people; "" is what it is.
+	zero string
+	// when says whether the value means anything; nil is always.
+	when func(P) bool
+	// follows is the field beside it that may move it.
+	follows string
+	// note is what else there is to say of it. May be nil.
+	note func(P) string
+}
+
+var methodRows = []row[policy.Method]{
+	{field: "deadline_ms", get: func(m policy.Method) any { return millis(m.Deadline) }, zero: none},
+	{
+		field: "attempt_timeout_ms", get: func(m policy.Method) any { return millis(m.AttemptTimeout) }, zero: none,
+		when: unary, follows: "deadline_ms", note: idle,
+	},
+	{field: "retry.max_attempts", get: func(m policy.Method) any { return int64(m.Retry.MaxAttempts) }},
+	{field: "retry.codes", get: func(m policy.Method) any { return codeNames(m.Retry.Codes) }, zero: none, when: unary},
+	{field: "retry.backoff.base_ms", get: func(m policy.Method) any { return millis(m.Retry.Backoff.Base) }, follows: "retry.backoff.max_ms"},
+	{field: "retry.backoff.max_ms", get: func(m policy.Method) any { return millis(m.Retry.Backoff.Max) }, follows: "retry.backoff.base_ms"},
+}
+
+var channelRows = []row[policy.Channel]{
+	{field: "balance.policy", get: func(c policy.Channel) any { return pickers[c.Balance.Picker] }},
+	{field: "balance.least_request.choices", get: func(c policy.Channel) any { return int64(c.Balance.Choices) }, when: picks(policy.LeastRequest)},
+	{field: "balance.consistent_hash.header", get: func(c policy.Channel) any { return c.Balance.HashHeader }, zero: "the caller's key", when: picks(policy.ConsistentHash)},
+	{field: "balance.consistent_hash.max_load_percent", get: func(c policy.Channel) any { return int64(c.Balance.HashMaxLoadPercent) }, zero: none, when: picks(policy.ConsistentHash)},
+	{field: "balance.subset.size", get: func(c policy.Channel) any { return int64(c.Balance.SubsetSize) }, zero: none},
+	{field: "balance.slow_start_ms", get: func(c policy.Channel) any { return millis(c.Balance.SlowStart) }, zero: off},
+	{field: "balance.panic_percent", get: func(c policy.Channel) any { return int64(c.Balance.PanicPercent) }},
+	{field: "balance.locality.overprovisioning_percent", get: func(c policy.Channel) any { return int64(c.Balance.OverprovisioningPercent) }, zero: off},
+	{field: "balance.ejection.off", get: func(c policy.Channel) any { return c.Balance.Ejection.Off }},
+	{field: "balance.ejection.dry_run", get: func(c policy.Channel) any { return c.Balance.Ejection.DryRun }},
+	{field: "balance.ejection.consecutive_failures", get: func(c policy.Channel) any { return int64(c.Balance.Ejection.ConsecutiveFailures) }, zero: never},
+	{field: "balance.ejection.min_requests", get: func(c policy.Channel) any { return int64(c.Balance.Ejection.MinRequests) }},
+	{field: "balance.ejection.failure_percent", get: func(c policy.Channel) any { return int64(c.Balance.Ejection.FailurePercent) }, zero: never},
+	{field: "balance.ejection.failure_distance_percent", get: func(c policy.Channel) any { return int64(c.Balance.Ejection.FailureDistance) }},
+	{field: "balance.ejection.latency_percent", get: func(c policy.Channel) any { return int64(c.Balance.Ejection.LatencyPercent) }, zero: never},
+	{field: "balance.ejection.latency_floor_ms", get: func(c policy.Channel) any { return millis(c.Balance.Ejection.LatencyFloor) }},
+	{field: "balance.ejection.base_ms", get: func(c policy.Channel) any { return millis(c.Balance.Ejection.Base) }},
+	{field: "balance.ejection.max_ms", get: func(c policy.Channel) any { return millis(c.Balance.Ejection.Max) }},
+	{field: "balance.ejection.max_percent", get: func(c policy.Channel) any { return int64(c.Balance.Ejection.MaxPercent) }},
+	{field: "retry_budget.ratio_percent", get: func(c policy.Channel) any { return int64(c.Budget.RatioPercent) }},
+	{field: "retry_budget.min_per_second", get: func(c policy.Channel) any { return int64(c.Budget.MinPerSecond) }},
+	{field: "retry_budget.window_ms", get: func(c policy.Channel) any { return millis(c.Budget.Window) }},
+	{field: "connection.connect_timeout_ms", get: func(c policy.Channel) any { return millis(c.Connection.ConnectTimeout) }},
+	{field: "connection.keepalive_time_ms", get: func(c policy.Channel) any { return millis(c.Connection.KeepaliveTime) }, zero: never},
+	{field: "connection.keepalive_timeout_ms", get: func(c policy.Channel) any { return millis(c.Connection.KeepaliveTimeout) }},
+	{field: "connection.tcp_user_timeout_ms", get: func(c policy.Channel) any { return millis(c.Connection.TCPUserTimeout) }, zero: "as keepalive"},
+	{field: "connection.max_age_ms", get: func(c policy.Channel) any { return millis(c.Connection.MaxAge) }, zero: never},
+	{field: "connection.liveness.off", get: func(c policy.Channel) any { return c.Connection.Liveness.Off }},
+	{field: "connection.liveness.dry_run", get: func(c policy.Channel) any { return c.Connection.Liveness.DryRun }},
+	{field: "connection.liveness.silence_ms", get: func(c policy.Channel) any { return millis(c.Connection.Liveness.Silence) }},
+	{field: "connection.liveness.probe_timeout_ms", get: func(c policy.Channel) any { return millis(c.Connection.Liveness.ProbeTimeout) }},
+	{field: "connection.liveness.max_percent", get: func(c policy.Channel) any { return int64(c.Connection.Liveness.MaxPercent) }},
+	{field: "connection.max_connecting", get: func(c policy.Channel) any { return int64(c.Connection.MaxConnecting) }},
+	{field: "connection.drain_ms", get: func(c policy.Channel) any { return millis(c.Connection.Drain) }, zero: "no bound"},
+	{field: "connection.single_endpoint", get: func(c policy.Channel) any { return c.Connection.SingleEndpoint }, zero: "if there is one"},
+	{field: "discovery.min_ttl_ms", get: func(c policy.Channel) any { return millis(c.Discovery.MinTTL) }, zero: "the resolver's"},
+	{field: "discovery.max_ttl_ms", get: func(c policy.Channel) any { return millis(c.Discovery.MaxTTL) }, zero: "the resolver's"},
+	{field: "discovery.max_stale_ms", get: func(c policy.Channel) any { return millis(c.Discovery.MaxStale) }, zero: "for ever"},
+}
+
+// What zero means.
+const (
+	none  = "none"
+	off   = "off"
+	never = "never"
+)
+
+var pickers = map[policy.Picker]string{
+	policy.RoundRobin: "round_robin", policy.LeastRequest: "least_request",
+	policy.PeakEWMA: "peak_ewma", policy.ConsistentHash: "consistent_hash",
+}
+
+var levelNames = map[policy.Safety]string{
+	policy.Unsafe:     surefootv1.IdempotencyLevel_IDEMPOTENCY_UNKNOWN.String(),
+	policy.Idempotent: surefootv1.IdempotencyLevel_IDEMPOTENT.String(),
+	policy.ReadOnly:   surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS.String(),
+}
+
+func unary(m policy.Method) bool { return !m.Streaming }
+
+// idle says that an attempt timeout which was inherited does nothing.
+func idle(m policy.Method) string {
+	if m.AttemptTimeout > 0 && !m.Safety.Repeatable() {
+		return "no effect: not idempotent"
+	}
+	return ""
+}
+
+func picks(p policy.Picker) func(policy.Channel) bool {
+	return func(c policy.Channel) bool { return c.Balance.Picker == p }
+}
+
+func millis(d time.Duration) int64 { return d.Milliseconds() }
+
+func codeNames(s policy.CodeSet) []string {
+	return strings.Fields(strings.Trim(s.String(), "[]"))
+}
+
+// value returns r's value in p, without an origin.
+func (r row[P]) value(p P) Value {
+	v := Value{Field: r.field, Value: r.get(p)}
+	v.Text = v.plain()
+	if list, ok := v.Value.([]string); ok {
+		v.Text = strings.Join(list, " ")
+	}
+	if zero := v.Value == any(int64(0)) || v.Value == any(false) || v.Text == ""; zero && r.zero != "" {
+		v.Text = r.zero
+	}
+	return v
+}
+
+// plain is the value alone, to compare.
+func (v Value) plain() string { return fmt.Sprint(v.Value) }
+
+// has reports whether m sets the field at path, of names. The last may be that
+// of a oneof.
+func has(m protoreflect.Message, path string) bool {
+	if m == nil {
+		return false
+	}
+	name, rest, deeper := strings.Cut(path, ".")
+	fd := m.Descriptor().Fields().ByName(protoreflect.Name(name))
+	switch {
+	case fd == nil:
+		od := m.Descriptor().Oneofs().ByName(protoreflect.Name(name))
+		return od != nil && m.WhichOneof(od) != nil
+	case !m.Has(fd):
+		return false
+	case deeper:
+		return has(m.Get(fd).Message(), rest)
+	default:
+		return true
+	}
+}
+
+// saying returns the field at path, which m has, as [Value.plain] does.
+func saying(m protoreflect.Message, path string) string {
+	name, rest, deeper := strings.Cut(path, ".")
+	fd := m.Descriptor().Fields().ByName(protoreflect.Name(name))
+	v := m.Get(fd)
+	switch {
+	case deeper:
+		return saying(v.Message(), rest)
+	case fd.IsList(): // only codes are
+		var set policy.CodeSet
+		for i := range v.List().Len() {
+			set |= policy.Codes(codes.Code(v.List().Get(i).Enum()))
+		}
+		return fmt.Sprint(codeNames(set))
+	default:
+		return v.String()
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
