@@ -314,10 +314,10 @@ func (x *explainer) method(to target, name string, kind Kind, get func(*Table) p
 func (x *explainer) safety(m, own policy.Method, layers []layer) Value {
 	const field = "idempotency_level"
 	v := Value{Field: field, Value: levelNames[m.Safety], Text: levelNames[m.Safety], Origin: builtIn(field)}
-	switch {
-	case m.Safety == policy.Unsafe:
+	switch m.Safety {
+	case policy.Unsafe:
 		v.Text, v.Note = "not set", "repeated only when unprocessed"
-	case m.Safety == own.Safety:
+	case own.Safety:
 		v.Origin = layers[0].origin(field)
 	default:
 		v.Origin = layers[1].origin(field)

@@ -1,5 +1,6 @@
-// Command surefoot runs the tools of the project. So far that is the lab, which
-// puts clients through faults on real processes: see "surefoot lab --help".
+// Command surefoot runs the tools of the project: the lab, which puts clients
+// through faults on real processes, and explain, which shows what a contract
+// means. See "surefoot --help".
 package main
 
 import (
@@ -56,7 +57,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(labCommand())
+	cmd.AddCommand(labCommand(), explainCommand())
 	cmd.AddCommand(hiddenCommands()...)
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 	return cmd
