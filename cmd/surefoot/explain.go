@@ -29,8 +29,8 @@ Exit codes:
        nothing to read it from
   130  interrupted`
 
-const explainExample = `  surefoot explain --proto api inventory.v1.Inventory
-  surefoot explain --server localhost:8443 --plaintext inventory.v1.Inventory/Get
+const explainExample = `  surefoot explain --proto api inventory.v1.Inventory/Get
+  surefoot explain --server localhost:8443 --plaintext
   surefoot explain --descriptor-set etcd.binpb --contract etcd.yaml --json`
 
 // explainFlags are what a person may say about an explanation.
@@ -55,13 +55,13 @@ func explainCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.descriptorSet, "descriptor-set", "", "read the services from this `file`, which protoc -o or buf build -o wrote")
-	f.StringVar(&flags.proto, "proto", "", "read them from the .proto files in this `directory`, the root of their imports")
-	f.StringArrayVar(&flags.imports, "import", nil, "look for imports of --proto in this `directory` too; may be repeated")
-	f.StringVar(&flags.server.address, "server", "", "read them from the reflection of the server at `host:port`, over TLS")
+	f.StringVar(&flags.descriptorSet, "descriptor-set", "", "read the services from this `file` of descriptors")
+	f.StringVar(&flags.proto, "proto", "", "read them from the .proto files in this\n`directory`, the root of their imports")
+	f.StringArrayVar(&flags.imports, "import", nil, "find imports of --proto in this `directory` too;\nmay be repeated")
+	f.StringVar(&flags.server.address, "server", "", "read them from the reflection of the server at\n`host:port`, over TLS")
 	f.BoolVar(&flags.server.plaintext, "plaintext", false, "the server speaks no TLS")
-	f.StringVar(&flags.server.ca, "ca", "", "trust the certificates in this PEM `file` instead of the system's")
-	f.StringArrayVar(&flags.contracts, "contract", nil, "lay the contracts in this YAML `file` over them; may be repeated")
+	f.StringVar(&flags.server.ca, "ca", "", "trust the certificates in this PEM `file` only")
+	f.StringArrayVar(&flags.contracts, "contract", nil, "lay the contracts in this YAML `file` over them;\nmay be repeated")
 	f.BoolVar(&flags.json, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("descriptor-set", "proto", "server")
 	return cmd

@@ -83,9 +83,9 @@ func (s server) services(ctx context.Context) ([]protoreflect.ServiceDescriptor,
 	case code == codes.Unimplemented:
 		return nil, fmt.Errorf("--server: %s has no reflection: register it there (reflection.Register(srv)), or use --proto or --descriptor-set", s.address)
 	case (code == codes.Unavailable || code == codes.DeadlineExceeded) && !s.plaintext:
-		return nil, fmt.Errorf("--server: %s: %w; if it speaks no TLS add --plaintext, if its certificate is your own --ca", s.address, err)
+		return nil, fmt.Errorf("--server: %s: %s; if it speaks no TLS add --plaintext, if its certificate is your own --ca", s.address, grpcstatus.Convert(err).Message())
 	case (code == codes.Unavailable || code == codes.DeadlineExceeded):
-		return nil, fmt.Errorf("--server: %s: %w; if it speaks TLS remove --plaintext", s.address, err)
+		return nil, fmt.Errorf("--server: %s: %s; if it speaks TLS remove --plaintext", s.address, grpcstatus.Convert(err).Message())
 	default:
 		return nil, fmt.Errorf("--server: %s: %w", s.address, err)
 	}
