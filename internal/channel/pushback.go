@@ -1,8 +1,6 @@
 package channel
 
 import (
-	"time"
-
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -21,13 +19,9 @@ func pushback(err error, trailer metadata.MD) (p outcome.Pushback) {
 	for _, d := range status.Convert(err).Proto().GetDetails() {
 		var info errdetails.RetryInfo
 		if d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetRetryDelay() != nil {
-			p.After, p.Given = min(max(info.GetRetryDelay().AsDuration(), 0), longestPushback), true
+			p.After, p.Given = min(max(info.GetRetryDelay().AsDuration(), 0), wire.MaxPushback), true
 			return p
 		}
 	}
 	return p
 }
-
-// longestPushback bounds what a peer can make a client wait: no call waits
-// longer.
-const longestPushback = 24 * time.Hour

@@ -23,8 +23,8 @@ func WithPreviousAttempts(ctx context.Context, n int) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, PreviousAttempts, strconv.Itoa(n))
 }
 
-// maxPushback bounds what a peer can make a client wait: no call waits longer.
-const maxPushback = 24 * time.Hour
+// MaxPushback bounds what a peer can make a client wait: no call waits longer.
+const MaxPushback = 24 * time.Hour
 
 // ReadPushback returns the pushback in the trailer of an attempt. given is
 // false if there is none. stop says that there must be no repeat: the value is
@@ -38,7 +38,7 @@ func ReadPushback(trailer metadata.MD) (after time.Duration, stop, given bool) {
 		if err != nil || ms < 0 {
 			return 0, true, true
 		}
-		return time.Duration(min(ms, maxPushback.Milliseconds())) * time.Millisecond, false, true
+		return time.Duration(min(ms, MaxPushback.Milliseconds())) * time.Millisecond, false, true
 	default:
 		return 0, true, true
 	}

@@ -16,9 +16,18 @@ func fleet(n int) []*Endpoint {
 	return endpoints
 }
 
+// evenly returns endpoints as entries of one weight.
+func evenly(endpoints []*Endpoint) []Entry {
+	entries := make([]Entry, len(endpoints))
+	for i, e := range endpoints {
+		entries[i].Endpoint = e
+	}
+	return entries
+}
+
 func roundRobin(n int) ([]*Endpoint, *RoundRobin) {
 	endpoints := fleet(n)
-	return endpoints, NewRoundRobin(endpoints, new(atomic.Uint64))
+	return endpoints, NewRoundRobin(evenly(endpoints), new(atomic.Uint64))
 }
 
 func TestEachEndpointHasItsTurn(t *testing.T) {
@@ -43,7 +52,7 @@ func TestTheTurnGoesOnInTheNextPicker(t *testing.T) {
 	turn := new(atomic.Uint64)
 	got := make([]int, len(endpoints))
 	for range endpoints { // a new picker for each pick
-		got[NewRoundRobin(endpoints, turn).Pick(Request{})]++
+		got[NewRoundRobin(evenly(endpoints), turn).Pick(Request{})]++
 	}
 	for i, picks := range got {
 		if picks != 1 {

@@ -12,24 +12,8 @@ type RoundRobin struct {
 // NewRoundRobin returns a picker over entries, which must not be changed
 // afterwards. turn is shared by the pickers that follow each other, so that a
 // new one goes on where the last one was.
-func NewRoundRobin[E Entry | *Endpoint](entries []E, turn *atomic.Uint64) *RoundRobin {
-	all := weighted(entries)
-	return &RoundRobin{entries: all, turn: turn, stride: newStride(all)}
-}
-
-// weighted returns entries themselves, or endpoints as entries of one weight.
-func weighted[E Entry | *Endpoint](entries []E) []Entry {
-	switch entries := any(entries).(type) {
-	case []Entry:
-		return entries
-	case []*Endpoint:
-		all := make([]Entry, len(entries))
-		for i, e := range entries {
-			all[i].Endpoint = e
-		}
-		return all
-	}
-	return nil
+func NewRoundRobin(entries []Entry, turn *atomic.Uint64) *RoundRobin {
+	return &RoundRobin{entries: entries, turn: turn, stride: newStride(entries)}
 }
 
 // Pick returns the endpoint whose turn it is. Those that it passes over lose
