@@ -35,7 +35,7 @@ func (c *channelMerge) add(at place, opts *surefootv1.Service, p *problems) {
 	}
 	service := protoreflect.FullName(at.service)
 	opts = proto.CloneOf(opts)
-	opts.Defaults = nil // concerns methods, not the channel
+	opts.Defaults, opts.Profiles = nil, nil // concern methods, not the channel
 	walk("", opts.ProtoReflect(), func(path, value string) {
 		prev, ok := c.by[path]
 		if !ok {
@@ -65,7 +65,7 @@ func (c *channelMerge) result(p *problems) policy.Channel {
 // values: they are its connections' and its budget's, which do not change.
 func ignored(channel policy.Channel, at place, opts *surefootv1.Service, p *problems) {
 	opts = proto.CloneOf(opts)
-	opts.Defaults = nil // concerns methods, not the channel
+	opts.Defaults, opts.Profiles = nil, nil // concern methods, not the channel
 	if opts.GetConnection() != nil {
 		opts.Connection.MaxAgeMs = nil // which servers read, and no client
 	}

@@ -17,7 +17,7 @@ func leaves(visit func(path string, s *surefootv1.Service)) {
 	descend = func(path string, md protoreflect.MessageDescriptor, chain []protoreflect.FieldDescriptor) {
 		for i := range md.Fields().Len() {
 			fd := md.Fields().Get(i)
-			if fd.Name() == "defaults" {
+			if fd.Name() == "defaults" || fd.Name() == "profiles" {
 				continue // of methods
 			}
 			at := slices.Concat(chain, []protoreflect.FieldDescriptor{fd})

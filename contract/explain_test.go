@@ -216,7 +216,7 @@ func TestEveryFieldIsExplained(t *testing.T) {
 		for i := range d.Fields().Len() {
 			fd := d.Fields().Get(i)
 			switch {
-			case prefix == "" && fd.Name() == "defaults":
+			case prefix == "" && fd.Name() == "defaults", contract.Pending[fd.FullName()]:
 			case fd.Message() != nil:
 				leaves(prefix+string(fd.Name())+".", fd.Message())
 			default:

@@ -182,7 +182,9 @@ func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
 	for _, m := range []proto.Message{&svc{}, &mth{}, &retry{}, &backoff{}, &budget{}, &given{}, &givenM{}} {
 		fields := m.ProtoReflect().Descriptor().Fields()
 		for i := range fields.Len() {
-			got = append(got, string(fields.Get(i).FullName()))
+			if name := fields.Get(i).FullName(); !contract.Pending[name] {
+				got = append(got, string(name))
+			}
 		}
 	}
 	const known = 21 // and those that TestEachFieldOfAServiceReachesThePolicy sets

@@ -138,6 +138,8 @@ func (p *problems) unusable(at place, prefix string, m proto.Message) {
 	for fd, v := range set(r) {
 		field := prefix + string(fd.Name())
 		switch {
+		case pending[fd.FullName()]:
+			p.add(at, field, "is not implemented by this version: update surefoot, or remove it")
 		case fd.Message() != nil:
 			p.unusable(at, field+".", v.Message().Interface())
 		case strings.HasSuffix(field, "_ms") && v.Int() > maxMillis:

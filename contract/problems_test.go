@@ -93,8 +93,8 @@ var mistakes = []mistake{
 		"shop.v1.Shop/Get attempt_timeout_ms", "shop.v1.Shop/Get deadline_ms",
 		"shop.v1.Shop/Get retry.backoff.base_ms", "shop.v1.Shop/Get retry.backoff.max_ms",
 	}},
-	{"fields that this version does not know", inUnary(withUnknown(&mth{Retry: withUnknown(&retry{Backoff: withUnknown(&backoff{}, 3)}, 4)}, 17)), []string{
-		"shop.v1.Shop/Get field 17", "shop.v1.Shop/Get retry.backoff.field 3", "shop.v1.Shop/Get retry.field 4",
+	{"fields that this version does not know", inUnary(withUnknown(&mth{Retry: withUnknown(&retry{Backoff: withUnknown(&backoff{}, 3)}, 40)}, 17)), []string{
+		"shop.v1.Shop/Get field 17", "shop.v1.Shop/Get retry.backoff.field 3", "shop.v1.Shop/Get retry.field 40",
 	}},
 	{"options that are no message", inRPC(rpc{name: "Get", raw: []byte{0xff}}), []string{"shop.v1.Shop/Get options"}},
 
@@ -194,12 +194,12 @@ var mistakes = []mistake{
 		ServiceName: "shop.v1.Shop",
 		Service:     withUnknown(&svc{Connection: withUnknown(&conn{}, 6)}, 5),
 		Methods: map[string]*givenM{
-			"Get":   withUnknown(&givenM{Method: withUnknown(&mth{Retry: withUnknown(&retry{}, 4)}, 17)}, 3),
+			"Get":   withUnknown(&givenM{Method: withUnknown(&mth{Retry: withUnknown(&retry{}, 40)}, 17)}, 3),
 			"Watch": withUnknown(&givenM{}, 3),
 		},
 	}, 4)), []string{
 		"shop.v1.Shop connection.field 6", "shop.v1.Shop field 4", "shop.v1.Shop field 5",
-		"shop.v1.Shop/Get field 17", "shop.v1.Shop/Get field 3", "shop.v1.Shop/Get retry.field 4", "shop.v1.Shop/Watch field 3",
+		"shop.v1.Shop/Get field 17", "shop.v1.Shop/Get field 3", "shop.v1.Shop/Get retry.field 40", "shop.v1.Shop/Watch field 3",
 	}},
 	{"mistakes in Go for a service that nobody describes", inGo(withUnknown(&given{
 		ServiceName: "etcdserverpb.KV",

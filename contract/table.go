@@ -61,6 +61,9 @@ func (t *Table) Lookup(full string) (m *Methods, err error) {
 	return &t.unknown, nil
 }
 
+// Unknown returns the policy of the methods that nobody knows.
+func (t *Table) Unknown() *Methods { return &t.unknown }
+
 // learn adds the methods of sd to the table. The number of services that are
 // linked into a program bounds how large it grows.
 func (t *Table) learn(sd protoreflect.ServiceDescriptor, full string) (*Methods, error) {

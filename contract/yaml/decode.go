@@ -155,6 +155,8 @@ func (d *decoder) message(node ast.Node, m protoreflect.Message, at contract.Fie
 			d.file.Positions[choice] = d.position(e.key)
 		}
 		switch {
+		case fd.IsMap():
+			d.failf(e.key, "%s is not implemented by this version: remove it", below.Path)
 		case fd.IsList():
 			list := m.Mutable(fd).List()
 			for _, element := range d.elements(e.value, below.Path) {

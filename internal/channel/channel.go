@@ -56,6 +56,7 @@ type Channel struct {
 	epoch    time.Time // when its clock read zero
 	closing  chan struct{}
 
+	methods  methods
 	timeouts timeouts // of attempts
 
 	// ready is the picker in use, nil while no endpoint is ready.
@@ -77,6 +78,7 @@ func New(cfg Config) *Channel {
 		epoch:    time.Now().Add(-1),
 		budget:   attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
 	}
+	c.methods.use(cfg.Table)
 	c.timeouts.expired = (*attemptState).expire
 	c.turn.Store(cfg.Random())
 	return c

@@ -19,12 +19,12 @@ import (
 // refused or that a GOAWAY passed over, and stream for one that no connection
 // could be had for. The picker sees each of these attempts.
 func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	m, err := c.cfg.Table.Lookup(method)
-	c.problem(err)
+	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Stream, false)
 	s := &streamState{callState: c.newCall(ctx, method, p), user: user}
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	step := s.machine.Begin(s.start)
+	var err error
 	for {
 		switch step.Action {
 		case attempt.Start:

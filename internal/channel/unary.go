@@ -12,12 +12,12 @@ import (
 // unary makes the attempts of a unary call, one after the other, on the
 // caller's goroutine and into the caller's reply.
 func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	m, err := c.cfg.Table.Lookup(method)
-	c.problem(err)
+	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Unary, true)
 	s := c.newCall(ctx, method, p)
 	s.narrowed = p != &m.Unary
 	step := s.machine.Begin(s.start)
+	var err error
 	now := s.start
 	for {
 		switch step.Action {
