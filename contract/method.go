@@ -52,9 +52,8 @@ func (h house) methods(s policy.Safety) *Methods {
 func (h inherited) inherit(at place, defaults *surefootv1.Method, p *problems) inherited {
 	const prefix = "defaults."
 	above := h.unary.Validate()
-	h.unary = applyTimes(h.unary, defaults)
-	h.unary.Retry = applyRetry(h.unary.Retry, defaults.GetRetry())
-	h.stream.Retry = applyRetry(h.stream.Retry, defaults.GetRetry())
+	h.unary = apply(h.unary, defaults, false)
+	h.stream = apply(h.stream, defaults, false)
 	if set := codeSet(at, prefix, defaults.GetRetry(), p); set != 0 {
 		h.codes = set
 	}
@@ -67,18 +66,15 @@ func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety,
 	var m policy.Method
 	codes := codeSet(at, "", mo.GetRetry(), p)
 	if streaming {
-		m = h.stream
+		m = apply(h.stream, mo, true)
 		if mo != nil && mo.AttemptTimeoutMs != nil {
 			p.add(at, "attempt_timeout_ms", "is not implemented for streaming methods: remove it")
 		}
 		if codes != 0 {
 			p.add(at, "retry.codes", "is not implemented for streaming methods: remove it; a stream is reopened only when it provably never reached a handler")
 		}
-		if mo != nil && mo.DeadlineMs != nil {
-			setMillis(&m.Deadline, mo.DeadlineMs)
-		}
 	} else {
-		m = applyTimes(h.unary, mo)
+		m = apply(h.unary, mo, true)
 		switch {
 		case codes != 0:
 			m.Retry.Codes = codes
@@ -87,8 +83,24 @@ func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety,
 		}
 	}
 	m.Safety = safety
-	m.Retry = applyRetry(m.Retry, mo.GetRetry())
 	p.invalid(at, "", m.Validate(), h.unary.Validate())
+	return m
+}
+
+// apply returns m with what mo sets, but for the codes, which depend on the
+// method's safety. own says that mo is the method's own and not for several:
+// times that are said for several are those of the unary methods among them.
+func apply(m policy.Method, mo *surefootv1.Method, own bool) policy.Method {
+	if mo == nil {
+		return m
+	}
+	switch {
+	case !m.Streaming:
+		m = applyTimes(m, mo)
+	case own:
+		setMillis(&m.Deadline, mo.DeadlineMs)
+	}
+	m.Retry = applyRetry(m.Retry, mo.GetRetry())
 	return m
 }
 
@@ -96,9 +108,6 @@ func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety,
 // that was inherited switches that timeout off; below one that the same
 // options set it is a mistake, which Validate reports.
 func applyTimes(m policy.Method, mo *surefootv1.Method) policy.Method {
-	if mo == nil {
-		return m
-	}
 	if mo.DeadlineMs != nil {
 		setMillis(&m.Deadline, mo.DeadlineMs)
 		if m.Deadline > 0 && m.AttemptTimeout > m.Deadline {
