@@ -193,7 +193,7 @@ func TestExplainFailsWithARemedy(t *testing.T) {
 		{"imports of nothing", []string{"--import", ".", "--server", "x:1"}, []string{"--import is for --proto"}},
 		{"unknown service", []string{"--proto", exampleProto, "inventory.v1.Inventry"}, []string{`there is no service "inventory.v1.Inventry" in ../../examples/inventory: did you mean "inventory.v1.Inventory"?`}},
 		{"bare service", []string{"--proto", exampleProto, "inventory"}, []string{`did you mean "inventory.v1.Inventory"?`}},
-		{"unknown method", []string{"--proto", exampleProto, "inventory.v1.Inventory/Gte", "inventory.v1.Inventory/X"}, []string{`surefoot: inventory.v1.Inventory has no method "Gte": did you mean "Get"?`, `surefoot: inventory.v1.Inventory has no method "X": use one of: Get, Reserve, Watch`}},
+		{"unknown method", []string{"--proto", exampleProto, "inventory.v1.Inventory/Gte", "inventory.v1.Inventory/X"}, []string{`surefoot: inventory.v1.Inventory has no method "Gte": did you mean "Get"?`, `surefoot: inventory.v1.Inventory has no method "X": use one of: Get, KeepAlive, Reserve, Watch`}},
 		{"no file", []string{"--descriptor-set", missing}, []string{"--descriptor-set: open " + missing}},
 		{"no set", []string{"--descriptor-set", typo}, []string{"is no set of descriptors: write it with protoc --include_imports"}},
 		{"no directory", []string{"--proto", missing}, []string{"--proto: ", "missing: no such file"}},

@@ -132,6 +132,54 @@ func TestWatchSendsTheCurrentStockAndEveryChange(t *testing.T) {
 	}
 }
 
+func TestWatchBeginsWhereItIsAskedTo(t *testing.T) {
+	service, client := start(t)
+	for range 1500 {
+		if _, err := service.Reserve(t.Context(), &inventoryv1.ReserveRequest{Sku: "nut", Count: 1, ReservationId: "r"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		from, want int64
+		code       codes.Code
+	}{
+		{from: 0, want: 1501},
+		{from: 1501, want: 1501},
+		{from: 1400, want: 1400},
+		{from: 1501 - 1023, want: 1501 - 1023},
+		{from: 1501 - 1024, code: codes.OutOfRange},
+		{from: 1, code: codes.OutOfRange},
+		{from: -1, code: codes.OutOfRange},
+	} {
+		stream, err := client.Watch(t.Context(), &inventoryv1.WatchRequest{Sku: "nut", FromRevision: c.from})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := stream.Recv()
+		if status.Code(err) != c.code || got.GetRevision() != c.want {
+			t.Errorf("from %d: revision %d, %v", c.from, got.GetRevision(), err)
+		}
+	}
+}
+
+func TestWatchWaitsForARevisionThatIsToCome(t *testing.T) {
+	service, client := start(t)
+	stream, err := client.Watch(t.Context(), &inventoryv1.WatchRequest{Sku: "nut", FromRevision: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := service.Replica("two").Reserve(t.Context(), &inventoryv1.ReserveRequest{Sku: "nut", Count: 1, ReservationId: "r"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want := int64(3); want <= 4; want++ {
+		if got, err := stream.Recv(); err != nil || got.GetRevision() != want {
+			t.Errorf("got %v, %v, want revision %d", got, err, want)
+		}
+	}
+}
+
 // stuck is a watcher that reads nothing after the first message.
 type stuck struct {
 	grpc.ServerStreamingServer[inventoryv1.WatchResponse]
@@ -156,7 +204,7 @@ func TestASlowWatcherIsToldInsteadOfBuffered(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- service.Watch(&inventoryv1.WatchRequest{Sku: "bolt"}, watcher) }()
 	<-watcher.first
-	for range 100 {
+	for range 1100 {
 		if _, err := service.Reserve(t.Context(), &inventoryv1.ReserveRequest{Sku: "bolt", Count: 1, ReservationId: "r"}); err != nil {
 			t.Fatal(err)
 		}

@@ -241,8 +241,11 @@ func (x *ReserveResponse) GetServer() string {
 }
 
 type WatchRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sku           string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Sku   string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	// The first revision that is wanted. 0 is the current one. One that is too old
+	// to be known is OUT_OF_RANGE.
+	FromRevision  int64 `protobuf:"varint,2,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,6 +285,13 @@ func (x *WatchRequest) GetSku() string {
 		return x.Sku
 	}
 	return ""
+}
+
+func (x *WatchRequest) GetFromRevision() int64 {
+	if x != nil {
+		return x.FromRevision
+	}
+	return 0
 }
 
 type WatchResponse struct {
@@ -344,6 +354,120 @@ func (x *WatchResponse) GetServer() string {
 	return ""
 }
 
+type KeepAliveRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	LeaseId string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// How long the lease is to hold from now on.
+	TtlMs         int64 `protobuf:"varint,2,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepAliveRequest) Reset() {
+	*x = KeepAliveRequest{}
+	mi := &file_inventory_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepAliveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepAliveRequest) ProtoMessage() {}
+
+func (x *KeepAliveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepAliveRequest.ProtoReflect.Descriptor instead.
+func (*KeepAliveRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *KeepAliveRequest) GetLeaseId() string {
+	if x != nil {
+		return x.LeaseId
+	}
+	return ""
+}
+
+func (x *KeepAliveRequest) GetTtlMs() int64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+type KeepAliveResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	LeaseId string                 `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// How long the lease holds. 0 is that it has expired: take another one.
+	TtlMs         int64  `protobuf:"varint,2,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	Server        string `protobuf:"bytes,3,opt,name=server,proto3" json:"server,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepAliveResponse) Reset() {
+	*x = KeepAliveResponse{}
+	mi := &file_inventory_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepAliveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepAliveResponse) ProtoMessage() {}
+
+func (x *KeepAliveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepAliveResponse.ProtoReflect.Descriptor instead.
+func (*KeepAliveResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *KeepAliveResponse) GetLeaseId() string {
+	if x != nil {
+		return x.LeaseId
+	}
+	return ""
+}
+
+func (x *KeepAliveResponse) GetTtlMs() int64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+func (x *KeepAliveResponse) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
 var File_inventory_proto protoreflect.FileDescriptor
 
 const file_inventory_proto_rawDesc = "" +
@@ -362,18 +486,27 @@ const file_inventory_proto_rawDesc = "" +
 	"\x0ereservation_id\x18\x03 \x01(\tR\rreservationId\"=\n" +
 	"\x0fReserveResponse\x12\x12\n" +
 	"\x04left\x18\x01 \x01(\x03R\x04left\x12\x16\n" +
-	"\x06server\x18\x02 \x01(\tR\x06server\" \n" +
+	"\x06server\x18\x02 \x01(\tR\x06server\"E\n" +
 	"\fWatchRequest\x12\x10\n" +
-	"\x03sku\x18\x01 \x01(\tR\x03sku\"^\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x12#\n" +
+	"\rfrom_revision\x18\x02 \x01(\x03R\ffromRevision\"^\n" +
 	"\rWatchResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x19\n" +
 	"\bin_stock\x18\x02 \x01(\x03R\ainStock\x12\x16\n" +
-	"\x06server\x18\x03 \x01(\tR\x06server2\xa0\x02\n" +
+	"\x06server\x18\x03 \x01(\tR\x06server\"D\n" +
+	"\x10KeepAliveRequest\x12\x19\n" +
+	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\x15\n" +
+	"\x06ttl_ms\x18\x02 \x01(\x03R\x05ttlMs\"]\n" +
+	"\x11KeepAliveResponse\x12\x19\n" +
+	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\x15\n" +
+	"\x06ttl_ms\x18\x02 \x01(\x03R\x05ttlMs\x12\x16\n" +
+	"\x06server\x18\x03 \x01(\tR\x06server2\xf7\x02\n" +
 	"\tInventory\x12Y\n" +
 	"\x03Get\x12\x18.inventory.v1.GetRequest\x1a\x19.inventory.v1.GetResponse\"\x1d\xaa\xbf\xa8\xac\v\x14\b\xd0\x0f\x10\xfa\x01\x1a\f\b\x03\x12\x01\n" +
 	"\x1a\x05\b\x19\x10\xe8\a\x90\x02\x01\x12Q\n" +
 	"\aReserve\x12\x1c.inventory.v1.ReserveRequest\x1a\x1d.inventory.v1.ReserveResponse\"\t\xaa\xbf\xa8\xac\v\x03\b\xd0\x0f\x12G\n" +
-	"\x05Watch\x12\x1a.inventory.v1.WatchRequest\x1a\x1b.inventory.v1.WatchResponse\"\x03\x90\x02\x010\x01\x1a\x1c\xaa\xbf\xa8\xac\v\x16\x12\x02\n" +
+	"\x05Watch\x12\x1a.inventory.v1.WatchRequest\x1a\x1b.inventory.v1.WatchResponse\"\x03\x90\x02\x010\x01\x12U\n" +
+	"\tKeepAlive\x12\x1e.inventory.v1.KeepAliveRequest\x1a\x1f.inventory.v1.KeepAliveResponse\"\x03\x90\x02\x02(\x010\x01\x1a\x1c\xaa\xbf\xa8\xac\v\x16\x12\x02\n" +
 	"\x00\x1a\x04\b\x14\x10\x01\"\n" +
 	"\b\xe8\a\x10\xe0\xa7\x12\x18\xd0\x0fBAZ?github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1b\x06proto3"
 
@@ -389,24 +522,28 @@ func file_inventory_proto_rawDescGZIP() []byte {
 	return file_inventory_proto_rawDescData
 }
 
-var file_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_inventory_proto_goTypes = []any{
-	(*GetRequest)(nil),      // 0: inventory.v1.GetRequest
-	(*GetResponse)(nil),     // 1: inventory.v1.GetResponse
-	(*ReserveRequest)(nil),  // 2: inventory.v1.ReserveRequest
-	(*ReserveResponse)(nil), // 3: inventory.v1.ReserveResponse
-	(*WatchRequest)(nil),    // 4: inventory.v1.WatchRequest
-	(*WatchResponse)(nil),   // 5: inventory.v1.WatchResponse
+	(*GetRequest)(nil),        // 0: inventory.v1.GetRequest
+	(*GetResponse)(nil),       // 1: inventory.v1.GetResponse
+	(*ReserveRequest)(nil),    // 2: inventory.v1.ReserveRequest
+	(*ReserveResponse)(nil),   // 3: inventory.v1.ReserveResponse
+	(*WatchRequest)(nil),      // 4: inventory.v1.WatchRequest
+	(*WatchResponse)(nil),     // 5: inventory.v1.WatchResponse
+	(*KeepAliveRequest)(nil),  // 6: inventory.v1.KeepAliveRequest
+	(*KeepAliveResponse)(nil), // 7: inventory.v1.KeepAliveResponse
 }
 var file_inventory_proto_depIdxs = []int32{
 	0, // 0: inventory.v1.Inventory.Get:input_type -> inventory.v1.GetRequest
 	2, // 1: inventory.v1.Inventory.Reserve:input_type -> inventory.v1.ReserveRequest
 	4, // 2: inventory.v1.Inventory.Watch:input_type -> inventory.v1.WatchRequest
-	1, // 3: inventory.v1.Inventory.Get:output_type -> inventory.v1.GetResponse
-	3, // 4: inventory.v1.Inventory.Reserve:output_type -> inventory.v1.ReserveResponse
-	5, // 5: inventory.v1.Inventory.Watch:output_type -> inventory.v1.WatchResponse
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
+	6, // 3: inventory.v1.Inventory.KeepAlive:input_type -> inventory.v1.KeepAliveRequest
+	1, // 4: inventory.v1.Inventory.Get:output_type -> inventory.v1.GetResponse
+	3, // 5: inventory.v1.Inventory.Reserve:output_type -> inventory.v1.ReserveResponse
+	5, // 6: inventory.v1.Inventory.Watch:output_type -> inventory.v1.WatchResponse
+	7, // 7: inventory.v1.Inventory.KeepAlive:output_type -> inventory.v1.KeepAliveResponse
+	4, // [4:8] is the sub-list for method output_type
+	0, // [0:4] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -423,7 +560,7 @@ func file_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_proto_rawDesc), len(file_inventory_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,9 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Inventory_Get_FullMethodName     = "/inventory.v1.Inventory/Get"
-	Inventory_Reserve_FullMethodName = "/inventory.v1.Inventory/Reserve"
-	Inventory_Watch_FullMethodName   = "/inventory.v1.Inventory/Watch"
+	Inventory_Get_FullMethodName       = "/inventory.v1.Inventory/Get"
+	Inventory_Reserve_FullMethodName   = "/inventory.v1.Inventory/Reserve"
+	Inventory_Watch_FullMethodName     = "/inventory.v1.Inventory/Watch"
+	Inventory_KeepAlive_FullMethodName = "/inventory.v1.Inventory/KeepAlive"
 )
 
 // InventoryClient is the client API for Inventory service.
@@ -36,8 +37,12 @@ type InventoryClient interface {
 	// Reserve changes state and says nothing about repeats: it is repeated only
 	// when it provably never reached a server.
 	Reserve(ctx context.Context, in *ReserveRequest, opts ...grpc.CallOption) (*ReserveResponse, error)
-	// Watch streams every change of an item's stock.
+	// Watch streams every change of an item's stock: each has a revision, one
+	// above that of the change before it.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
+	// KeepAlive holds leases. The first message about a lease takes it, each
+	// further one renews it, and each is answered.
+	KeepAlive(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[KeepAliveRequest, KeepAliveResponse], error)
 }
 
 type inventoryClient struct {
@@ -87,6 +92,19 @@ func (c *inventoryClient) Watch(ctx context.Context, in *WatchRequest, opts ...g
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Inventory_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 
+func (c *inventoryClient) KeepAlive(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[KeepAliveRequest, KeepAliveResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Inventory_ServiceDesc.Streams[1], Inventory_KeepAlive_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[KeepAliveRequest, KeepAliveResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Inventory_KeepAliveClient = grpc.BidiStreamingClient[KeepAliveRequest, KeepAliveResponse]
+
 // InventoryServer is the server API for Inventory service.
 // All implementations must embed UnimplementedInventoryServer
 // for forward compatibility.
@@ -99,8 +117,12 @@ type InventoryServer interface {
 	// Reserve changes state and says nothing about repeats: it is repeated only
 	// when it provably never reached a server.
 	Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error)
-	// Watch streams every change of an item's stock.
+	// Watch streams every change of an item's stock: each has a revision, one
+	// above that of the change before it.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
+	// KeepAlive holds leases. The first message about a lease takes it, each
+	// further one renews it, and each is answered.
+	KeepAlive(grpc.BidiStreamingServer[KeepAliveRequest, KeepAliveResponse]) error
 	mustEmbedUnimplementedInventoryServer()
 }
 
@@ -119,6 +141,9 @@ func (UnimplementedInventoryServer) Reserve(context.Context, *ReserveRequest) (*
 }
 func (UnimplementedInventoryServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedInventoryServer) KeepAlive(grpc.BidiStreamingServer[KeepAliveRequest, KeepAliveResponse]) error {
+	return status.Error(codes.Unimplemented, "method KeepAlive not implemented")
 }
 func (UnimplementedInventoryServer) mustEmbedUnimplementedInventoryServer() {}
 func (UnimplementedInventoryServer) testEmbeddedByValue()                   {}
@@ -188,6 +213,13 @@ func _Inventory_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Inventory_WatchServer = grpc.ServerStreamingServer[WatchResponse]
 
+func _Inventory_KeepAlive_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(InventoryServer).KeepAlive(&grpc.GenericServerStream[KeepAliveRequest, KeepAliveResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Inventory_KeepAliveServer = grpc.BidiStreamingServer[KeepAliveRequest, KeepAliveResponse]
+
 // Inventory_ServiceDesc is the grpc.ServiceDesc for Inventory service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -209,6 +241,12 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Watch",
 			Handler:       _Inventory_Watch_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "KeepAlive",
+			Handler:       _Inventory_KeepAlive_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "inventory.proto",
