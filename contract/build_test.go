@@ -25,6 +25,7 @@ type (
 	conn    = surefootv1.Connection
 	given   = surefootv1.Contract
 	givenM  = surefootv1.MethodContract
+	profile = surefootv1.Profile
 )
 
 var (

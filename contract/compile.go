@@ -25,6 +25,10 @@ type Sources struct {
 	Contracts []*surefootv1.Contract
 	// Files hold contracts like Contracts, and know where each value stands.
 	Files []*File
+	// Profile is the one that the client chose, "" for none.
+	Profile string
+	// Overrides are an operator's. May be nil.
+	Overrides *Overrides
 }
 
 // Compile returns the compiled contract of a channel for the services in s, or
@@ -39,16 +43,19 @@ func Compile(s Sources) (*Table, error) {
 }
 
 // layers is a set of the layers that a contract consists of.
-type layers uint8
+type layers uint16
 
 // The layers, the weaker before the stronger.
 const (
-	houseGiven   layers = 1 << iota // house defaults given in Go
-	protoService                    // what a .proto says of a service
-	givenService                    // what is given in Go, or a file, for it
-	protoMethod                     // what a .proto says of a method
-	givenMethod                     // what is given in Go, or a file, for it
-	givenLevel                      // the idempotency_level that is given for it
+	houseGiven      layers = 1 << iota // house defaults given in Go
+	protoService                       // what a .proto says of a service
+	givenService                       // what is given in Go, or a file, for it
+	protoMethod                        // what a .proto says of a method
+	givenMethod                        // what is given in Go, or a file, for it
+	givenLevel                         // the idempotency_level that is given for it
+	houseProfile                       // what the profile of the house says
+	profileDefaults                    // what a profile says of a service
+	profileMethods                     // what a profile says of a method
 )
 
 // compile compiles s without what the layers in without say. The table is
@@ -58,16 +65,20 @@ func compile(s Sources, without layers, p *problems) (*Table, []target) {
 		contracts: make(map[protoreflect.FullName]outside),
 		learnt:    make(map[protoreflect.FullName]bool),
 		without:   without,
+		profile:   s.Profile,
 	}
 	if without&houseGiven != 0 {
 		s.House = nil
 	}
-	t.house = newHouse(s.House, p)
-	t.unknown = *t.house.methods(policy.Unsafe)
+	t.house = t.newHouse(s.House, p)
+	t.readOverrides(s.Overrides, p)
+	t.unknown = *t.overridden("", t.house.methods(policy.Unsafe), p)
 
 	methods := make(map[string]*Methods)
 	merge := newChannelMerge(t.house.channel)
 	targets := t.targets(s, p)
+	t.checkProfile(targets, p)
+	t.checkOverrides(targets, p)
 	for _, to := range targets {
 		var at place
 		var opts *surefootv1.Service
@@ -79,6 +90,8 @@ func compile(s Sources, without layers, p *problems) (*Table, []target) {
 		}
 		merge.add(at, opts, p)
 	}
+	t.override(methods, p)
+	t.overrideUnknown(methods, p)
 	t.Channel = merge.result(p)
 	t.methods.Store(&methods)
 	return t, targets
@@ -151,7 +164,7 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 		p.given(over, given)
 		for _, name := range slices.Sorted(maps.Keys(given.GetMethods())) {
 			if sd.Methods().ByName(protoreflect.Name(name)) == nil {
-				p.add(over.at("methods."+name), "methods", fmt.Sprintf("names %q, which the service does not have: use the bare name of one of its methods: %s", name, methodNames(sd)))
+				p.add(over.at("methods."+name), "methods", fmt.Sprintf("names %q, which the service does not have: use the bare name of one of its methods: %s", name, strings.Join(bare(sd), ", ")))
 			}
 		}
 	}
@@ -160,6 +173,7 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 		at = over
 	}
 	base := t.house.inherit(at, opts.GetDefaults(), p)
+	profiles := t.newProfiles(opts.GetProfiles(), at, base, bare(sd), p)
 	for i := range sd.Methods().Len() {
 		md := sd.Methods().Get(i)
 		at := in.method(string(md.Name()))
@@ -186,6 +200,7 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 			p.futile(at, narrowed(d.options, mo), safety)
 		}
 		m := base.method(at, d.options, safety, streaming, p)
+		m = profiles.apply(t.house.profiles.apply(m, "", p), string(md.Name()), p)
 		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
 	}
 	return at, opts
@@ -201,6 +216,10 @@ func (t *Table) compileUndescribed(o outside, methods map[string]*Methods, p *pr
 		opts = nil
 	}
 	base := t.house.inherit(at, opts.GetDefaults(), p)
+	profiles := t.newProfiles(opts.GetProfiles(), at, base, slices.Collect(maps.Keys(c.GetMethods())), p)
+	layered := func(m policy.Method, name string, p *problems) policy.Method {
+		return profiles.apply(t.house.profiles.apply(m, "", p), name, p)
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.GetMethods())) {
 		if !protoreflect.Name(name).IsValid() {
 			p.add(at.at("methods."+name), "methods", fmt.Sprintf("names %q, which cannot be a method: use its bare name, such as \"Range\"", name))
@@ -217,9 +236,9 @@ func (t *Table) compileUndescribed(o outside, methods map[string]*Methods, p *pr
 		safety := safetyOf(int32(level))
 		p.futile(at, mo, safety)
 		methods[fullMethod(protoreflect.FullName(c.GetServiceName()), protoreflect.Name(name))] = &Methods{
-			Unary: base.method(at, mo, safety, false, p),
+			Unary: layered(base.method(at, mo, safety, false, p), name, p),
 			// A mistake was reported for the unary form already.
-			Stream: base.method(at, mo, safety, true, &problems{}),
+			Stream: layered(base.method(at, mo, safety, true, &problems{}), name, &problems{}),
 		}
 	}
 	return at, opts
@@ -279,22 +298,22 @@ func placeOf(sd protoreflect.ServiceDescriptor) place {
 	}
 }
 
-func methodNames(sd protoreflect.ServiceDescriptor) string {
-	var names []string
-	for i := range sd.Methods().Len() {
-		names = append(names, string(sd.Methods().Get(i).Name()))
-	}
-	return strings.Join(names, ", ")
-}
-
-// overlay copies the fields that from sets into to, field by field. Lists and
-// maps are replaced, not appended to.
+// overlay copies the fields that from sets into to, field by field, those of
+// maps key by key. Lists are replaced, not appended to.
 func overlay(to, from proto.Message) {
 	if !from.ProtoReflect().IsValid() {
 		return
 	}
 	dst := to.ProtoReflect()
 	from.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if fd.IsMap() && fd.MapValue().Message() != nil {
+			into := dst.Mutable(fd).Map()
+			v.Map().Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
+				overlay(into.Mutable(key).Message().Interface(), value.Message().Interface())
+				return true
+			})
+			return true
+		}
 		if fd.Message() != nil && !fd.IsList() && !fd.IsMap() && dst.Has(fd) {
 			overlay(dst.Mutable(fd).Message().Interface(), v.Message().Interface())
 			return true

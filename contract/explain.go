@@ -5,7 +5,6 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 	"github.com/surefoot-rpc/surefoot/policy"
 )
 
@@ -76,9 +75,11 @@ type Level string
 
 // The levels.
 const (
-	House   Level = "house default"
-	Service Level = "service"
-	Method  Level = "method"
+	House    Level = "house default"
+	Service  Level = "service"
+	Method   Level = "method"
+	Profile  Level = "profile"
+	Override Level = "override"
 )
 
 // A Medium is what a value was said in. The later ones win on one level.
@@ -103,18 +104,24 @@ func Explain(s Sources) (*Explanation, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	x := &explainer{house: s.House, table: full}
-	for _, without := range []layers{
-		houseGiven | protoService | givenService | protoMethod | givenMethod,
-		protoService | givenService | protoMethod | givenMethod,
-		givenService | protoMethod | givenMethod,
-		protoMethod | givenMethod,
-		givenMethod,
-	} {
-		t, _ := compile(s, without, &problems{}) // what is wrong by half is not wrong
+	x := &explainer{sources: s, table: full}
+	// What is wrong by half is not wrong.
+	stronger := houseGiven | protoService | givenService | protoMethod | givenMethod | houseProfile | profileDefaults | profileMethods
+	for _, next := range []layers{0, houseGiven, protoService, givenService, protoMethod, givenMethod, houseProfile, profileDefaults, profileMethods} {
+		stronger &^= next
+		without := s
+		without.Overrides = nil
+		t, _ := compile(without, stronger, &problems{})
 		x.steps = append(x.steps, t)
 	}
-	x.steps = append(x.steps, full)
+	if s.Overrides != nil {
+		for i := range s.Overrides.List {
+			weaker := s
+			weaker.Overrides = &Overrides{Name: s.Overrides.Name, List: s.Overrides.List[:i+1], Positions: s.Overrides.Positions}
+			t, _ := compile(weaker, 0, &problems{})
+			x.steps = append(x.steps, t)
+		}
+	}
 	x.ownLevel, _ = compile(s, givenLevel, &problems{})
 
 	e := &Explanation{Channel: x.channel(targets)}
@@ -125,9 +132,9 @@ func Explain(s Sources) (*Explanation, error) {
 }
 
 type explainer struct {
-	house *surefootv1.Service
-	table *Table
-	steps []*Table // each with one layer more than the one before; the last with all
+	sources Sources
+	table   *Table
+	steps   []*Table // each with one layer more than the one before; the last with all
 	// ownLevel lacks the levels that are given outside of the .proto.
 	ownLevel *Table
 }
@@ -135,6 +142,7 @@ type explainer struct {
 // A layer is what one place says of one thing.
 type layer struct {
 	says   protoreflect.Message // a Service or a Method; nil is nothing
+	in     string               // "defaults.", if says is a Service and a Method is asked for
 	origin func(field string) Origin
 }
 
@@ -144,8 +152,8 @@ func builtIn(string) Origin { return Origin{Level: House, Medium: BuiltIn} }
 // stronger.
 func (x *explainer) houseLayers() []layer {
 	inGo := layer{origin: func(string) Origin { return Origin{Level: House, Medium: InGo} }}
-	if x.house != nil {
-		inGo.says = x.house.ProtoReflect()
+	if x.sources.House != nil {
+		inGo.says = x.sources.House.ProtoReflect()
 	}
 	return []layer{{origin: builtIn}, inGo}
 }
@@ -274,7 +282,11 @@ func kindOf(md protoreflect.MethodDescriptor) Kind {
 func (x *explainer) method(to target, name string, kind Kind, get func(*Table) policy.Method) MethodExplanation {
 	m := get(x.table)
 	own := to.methodLayers(name)
-	layers := slices.Concat(x.houseLayers(), to.layers(), own)
+	inherited := slices.Concat(x.houseLayers(), to.layers())
+	for i := range inherited {
+		inherited[i].in = "defaults."
+	}
+	layers := slices.Concat(inherited, own, x.profileLayers(to, name), x.overrideLayers(to, name))
 	out := MethodExplanation{Name: name, Kind: kind, Values: []Value{x.safety(m, get(x.ownLevel), own)}}
 	for _, r := range methodRows {
 		if r.when != nil && !r.when(m) {
@@ -285,10 +297,7 @@ func (x *explainer) method(to target, name string, kind Kind, get func(*Table) p
 			if l.origin == nil {
 				continue
 			}
-			field := r.field
-			if i < len(layers)-len(own) {
-				field = "defaults." + field
-			}
+			field := l.in + r.field
 			now := r.value(get(x.steps[i]))
 			switch {
 			case i == 0:
@@ -297,7 +306,7 @@ func (x *explainer) method(to target, name string, kind Kind, get func(*Table) p
 				v.Origin, v.Note = l.origin(field), ""
 			case now.plain() != r.value(get(x.steps[i-1])).plain():
 				// Another field of this layer moved it.
-				v.Origin = l.origin(field[:len(field)-len(r.field)] + r.follows)
+				v.Origin = l.origin(l.in + r.follows)
 				v.Note = "follows " + r.follows
 			}
 		}

@@ -45,34 +45,25 @@ func explain(t *testing.T, s contract.Sources) *contract.Explanation {
 // Every value is explained with the strongest place that says it, also when a
 // weaker one says the same.
 func TestTheStrongestPlaceIsWhereAValueComesFrom(t *testing.T) {
-	origins := []string{"house default go", "service proto", "service go", "method proto", "method go"}
+	origins := [places]string{
+		"house default go", "service proto", "service go", "method proto", "method go",
+		"profile go", "profile proto", "profile proto", "override file", "override file",
+	}
 	for _, same := range []bool{false, true} {
 		everyChoice(func(chosen [places]bool, strongest int) {
-			services := [places]*svc{inHouse: {}, inService: {}, inServiceInGo: {}}
-			var methods [places]*mth
+			if n := count(chosen); n > 3 && n < places {
+				return // three tell whatever goes wrong among more
+			}
 			value := func(place int) int64 {
 				if same {
 					return 10_000 // the house default too
 				}
 				return int64(1000 + place)
 			}
-			for place := range places {
-				if methods[place] = new(mth); chosen[place] {
-					methods[place].DeadlineMs = i64(value(place))
-					methods[place].Retry = &retry{Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}
-				}
-				if services[place] != nil {
-					services[place].Defaults = methods[place]
-				}
-			}
-			e := explain(t, contract.Sources{
-				House:    services[inHouse],
-				Services: build(t, spec{name: "Shop", options: services[inService], methods: []rpc{{name: "Get", level: idempotent, options: methods[inMethod]}}}),
-				Contracts: []*given{{
-					ServiceName: "shop.v1.Shop", Service: services[inServiceInGo],
-					Methods: map[string]*givenM{"Get": {Method: methods[inMethodInGo]}},
-				}},
-			})
+			e := explain(t, said(t, chosen, func(place int, _ *svc, m *mth) {
+				m.DeadlineMs = i64(value(place))
+				m.Retry = &retry{Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}
+			}))
 			deadline, codes := "10000 house default built in", "none house default built in"
 			if strongest >= 0 {
 				deadline, codes = fmt.Sprint(value(strongest), " ", origins[strongest]), "ABORTED "+origins[strongest]
@@ -86,6 +77,15 @@ func TestTheStrongestPlaceIsWhereAValueComesFrom(t *testing.T) {
 			}
 		})
 	}
+}
+
+func count(chosen [places]bool) (n int) {
+	for _, c := range chosen {
+		if c {
+			n++
+		}
+	}
+	return n
 }
 
 // What a service says and a method does not obey is not where it comes from.
@@ -216,7 +216,7 @@ func TestEveryFieldIsExplained(t *testing.T) {
 		for i := range d.Fields().Len() {
 			fd := d.Fields().Get(i)
 			switch {
-			case prefix == "" && fd.Name() == "defaults", contract.Pending[fd.FullName()]:
+			case prefix == "" && (fd.Name() == "defaults" || fd.Name() == "profiles"), contract.Pending[fd.FullName()]:
 			case fd.Message() != nil:
 				leaves(prefix+string(fd.Name())+".", fd.Message())
 			default:

@@ -14,7 +14,8 @@ import (
 // house is what everything inherits from.
 type house struct {
 	inherited
-	channel policy.Channel
+	channel  policy.Channel
+	profiles profiles
 }
 
 // inherited is what the methods of one service inherit.
@@ -24,7 +25,7 @@ type inherited struct {
 	codes policy.CodeSet
 }
 
-func newHouse(opts *surefootv1.Service, p *problems) house {
+func (t *Table) newHouse(opts *surefootv1.Service, p *problems) house {
 	var h house
 	h.unary, h.stream, h.channel = policy.House()
 	at := place{source: "house defaults given in Go"}
@@ -32,6 +33,15 @@ func newHouse(opts *surefootv1.Service, p *problems) house {
 		p.unusable(at, "", opts)
 	}
 	h.inherited = h.inherit(at, opts.GetDefaults(), p)
+	if t.without&houseProfile == 0 {
+		h.profiles = t.newProfiles(opts.GetProfiles(), at, h.inherited, nil, p)
+		h.profiles.skip = 0
+	}
+	for name, pr := range h.profiles.sorted() {
+		if len(pr.GetMethods()) > 0 {
+			p.add(at, "profiles."+name+".methods", "is set, but house defaults hold for all services: use defaults, or the contract of a service")
+		}
+	}
 	h.channel = applyChannel(h.channel, opts)
 	p.invalid(at, "", h.channel.Validate(), nil)
 	return h
@@ -41,8 +51,8 @@ func newHouse(opts *surefootv1.Service, p *problems) house {
 func (h house) methods(s policy.Safety) *Methods {
 	var p problems
 	return &Methods{
-		Unary:  h.method(place{}, nil, s, false, &p),
-		Stream: h.method(place{}, nil, s, true, &p),
+		Unary:  h.profiles.apply(h.method(place{}, nil, s, false, &p), "", &p),
+		Stream: h.profiles.apply(h.method(place{}, nil, s, true, &p), "", &p),
 	}
 }
 
@@ -67,12 +77,7 @@ func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety,
 	codes := codeSet(at, "", mo.GetRetry(), p)
 	if streaming {
 		m = apply(h.stream, mo, true)
-		if mo != nil && mo.AttemptTimeoutMs != nil {
-			p.add(at, "attempt_timeout_ms", "is not implemented for streaming methods: remove it")
-		}
-		if codes != 0 {
-			p.add(at, "retry.codes", "is not implemented for streaming methods: remove it; a stream is reopened only when it provably never reached a handler")
-		}
+		p.unsuited(at, "", mo, streaming)
 	} else {
 		m = apply(h.unary, mo, true)
 		switch {
@@ -85,6 +90,19 @@ func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety,
 	m.Safety = safety
 	p.invalid(at, "", m.Validate(), h.unary.Validate())
 	return m
+}
+
+// unsuited reports what is said of a method alone and does not suit its kind.
+func (p *problems) unsuited(at place, prefix string, mo *surefootv1.Method, streaming bool) {
+	if !streaming {
+		return
+	}
+	if mo != nil && mo.AttemptTimeoutMs != nil {
+		p.add(at, prefix+"attempt_timeout_ms", "is not implemented for streaming methods: remove it")
+	}
+	if len(mo.GetRetry().GetCodes()) > 0 {
+		p.add(at, prefix+"retry.codes", "is not implemented for streaming methods: remove it; a stream is reopened only when it provably never reached a handler")
+	}
 }
 
 // apply returns m with what mo sets, but for the codes, which depend on the

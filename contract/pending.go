@@ -5,7 +5,6 @@ import "google.golang.org/protobuf/reflect/protoreflect"
 // pending are the fields of the language that this version does not obey yet.
 // To set one is a mistake: what was written must not pass in silence.
 var pending = map[protoreflect.FullName]bool{
-	"surefoot.v1.Service.profiles":                  true,
 	"surefoot.v1.Method.deadline_per_kib_us":        true,
 	"surefoot.v1.Method.attempt_timeout_per_kib_us": true,
 	"surefoot.v1.Method.deadline_observed":          true,

@@ -22,6 +22,11 @@ const (
 	inServiceInGo
 	inMethod
 	inMethodInGo
+	inHouseProfile
+	inProfile
+	inProfileOfMethod
+	inOverrideOfAll
+	inOverrideOfOne
 	places
 )
 
@@ -44,6 +49,7 @@ func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
 	unary, _, _ := policy.House()
 	listed := [places]surefootv1.Code{
 		surefootv1.Code_ABORTED, surefootv1.Code_INTERNAL, surefootv1.Code_UNKNOWN, surefootv1.Code_UNAVAILABLE, surefootv1.Code_DATA_LOSS,
+		surefootv1.Code_CANCELLED, surefootv1.Code_NOT_FOUND, surefootv1.Code_OUT_OF_RANGE, surefootv1.Code_UNIMPLEMENTED, surefootv1.Code_RESOURCE_EXHAUSTED,
 	}
 	for _, field := range []struct {
 		name string
@@ -65,9 +71,9 @@ func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
 		},
 		{
 			"retry.max_attempts",
-			func(m *mth, place int) { m.Retry = &retry{MaxAttempts: i32(int32(4 + place))} },
+			func(m *mth, place int) { m.Retry = &retry{MaxAttempts: i32(int32(1 + place))} },
 			func(m policy.Method) any { return m.Retry.MaxAttempts },
-			func(place int) any { return 4 + place },
+			func(place int) any { return 1 + place },
 		},
 		{
 			"retry.codes",
@@ -106,6 +112,13 @@ func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
 // the chosen places.
 func compiled(t *testing.T, chosen [places]bool, set func(place int, s *svc, m *mth)) policy.Method {
 	t.Helper()
+	return lookup(t, compile(t, said(t, chosen, set)), "/shop.v1.Shop/Get").Unary
+}
+
+// said returns what says of Shop.Get, for which set was called at each of the
+// chosen places.
+func said(t *testing.T, chosen [places]bool, set func(place int, s *svc, m *mth)) contract.Sources {
+	t.Helper()
 	services := [places]*svc{inHouse: {}, inService: {}, inServiceInGo: {}}
 	var methods [places]*mth
 	for place := range places {
@@ -116,15 +129,25 @@ func compiled(t *testing.T, chosen [places]bool, set func(place int, s *svc, m *
 			services[place].Defaults = methods[place]
 		}
 	}
-	table := compile(t, contract.Sources{
+	services[inHouse].Profiles = map[string]*profile{"calm": {Defaults: methods[inHouseProfile]}}
+	services[inService].Profiles = map[string]*profile{
+		"calm":  {Defaults: methods[inProfile], Methods: map[string]*mth{"Get": methods[inProfileOfMethod]}},
+		"other": {Defaults: &mth{DeadlineMs: i64(7), AttemptTimeoutMs: i64(1)}},
+	}
+	return contract.Sources{
 		House:    services[inHouse],
 		Services: build(t, spec{name: "Shop", options: services[inService], methods: []rpc{{name: "Get", level: idempotent, options: methods[inMethod]}}}),
 		Contracts: []*given{{
 			ServiceName: "shop.v1.Shop", Service: services[inServiceInGo],
 			Methods: map[string]*givenM{"Get": {Method: methods[inMethodInGo]}},
 		}},
-	})
-	return lookup(t, table, "/shop.v1.Shop/Get").Unary
+		Profile: "calm",
+		Overrides: &contract.Overrides{Name: "overrides.yaml", List: []*surefootv1.Override{
+			{Methods: new("*"), Set: methods[inOverrideOfAll]},
+			{Methods: new("shop.v1.Shop/Get"), Set: methods[inOverrideOfOne]},
+			{Methods: new("shop.v1.Other/*"), Set: &mth{DeadlineMs: i64(8)}},
+		}},
+	}
 }
 
 func TestTheStrongestPlaceWinsForEachFieldOfAChannel(t *testing.T) {
@@ -187,7 +210,7 @@ func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
 			}
 		}
 	}
-	const known = 21 // and those that TestEachFieldOfAServiceReachesThePolicy sets
+	const known = 22 // and those that TestEachFieldOfAServiceReachesThePolicy sets
 	if len(got) != known {
 		t.Errorf("%d fields, the tests of this package know %d; add the new one to them, then here:\n%q", len(got), known, got)
 	}

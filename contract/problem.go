@@ -140,11 +140,22 @@ func (p *problems) unusable(at place, prefix string, m proto.Message) {
 		switch {
 		case pending[fd.FullName()]:
 			p.add(at, field, "is not implemented by this version: update surefoot, or remove it")
+		case fd.IsMap(): // those of the language have messages as values
+			for _, key := range slices.Sorted(keys(v.Map())) {
+				p.unusable(at, field+"."+key+".", v.Map().Get(protoreflect.ValueOfString(key).MapKey()).Message().Interface())
+			}
 		case fd.Message() != nil:
 			p.unusable(at, field+".", v.Message().Interface())
 		case strings.HasSuffix(field, "_ms") && v.Int() > maxMillis:
 			p.add(at, field, fmt.Sprintf("is %d, more than a year: give it in milliseconds", v.Int()))
 		}
+	}
+}
+
+// keys returns those of m, which are texts.
+func keys(m protoreflect.Map) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		m.Range(func(key protoreflect.MapKey, _ protoreflect.Value) bool { return yield(key.String()) })
 	}
 }
 

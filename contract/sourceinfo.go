@@ -43,7 +43,7 @@ func positionIn(sd protoreflect.ServiceDescriptor, method, field string) Positio
 			break
 		}
 		fd := options.Fields().ByName(protoreflect.Name(name))
-		if fd == nil { // a oneof, or nothing that has a place of its own
+		if fd == nil || fd.IsMap() { // a oneof, or what has no place that can be told from others
 			break
 		}
 		path = append(path, int32(fd.Number()))

@@ -25,9 +25,13 @@ type Table struct {
 	Channel policy.Channel
 
 	house     house
-	unknown   Methods // of a method that nobody knows
+	unknown   Methods             // of a method that nobody knows
+	unknownOf map[string]*Methods // of one of a service that nobody knows, and that overrides name
 	contracts map[protoreflect.FullName]outside
 	without   layers // which were left out
+	profile   string // that was chosen, "" for none
+	overrides []override
+	conflicts []Problem // of overrides with methods
 
 	// methods is replaced, never changed, when a method of a service that was
 	// not named at construction is called for the first time. mu orders the
@@ -58,11 +62,28 @@ func (t *Table) Lookup(full string) (m *Methods, err error) {
 			}
 		}
 	}
+	if m := t.unknownOf[service]; m != nil {
+		return m, nil
+	}
 	return &t.unknown, nil
 }
 
 // Unknown returns the policy of the methods that nobody knows.
 func (t *Table) Unknown() *Methods { return &t.unknown }
+
+// Shared reports whether m, which Lookup returned, stands for all methods that
+// nobody knows, of all services or of one.
+func (t *Table) Shared(m *Methods) bool {
+	if m == &t.unknown {
+		return true
+	}
+	for _, of := range t.unknownOf {
+		if m == of {
+			return true
+		}
+	}
+	return false
+}
 
 // learn adds the methods of sd to the table. The number of services that are
 // linked into a program bounds how large it grows.
@@ -81,6 +102,10 @@ func (t *Table) learn(sd protoreflect.ServiceDescriptor, full string) (*Methods,
 			}
 		}
 		ignored(t.Channel, at, opts, &p)
+		before := len(t.conflicts)
+		t.override(learnt, &p)
+		p.list = append(p.list, t.conflicts[before:]...)
+		t.conflicts = t.conflicts[:before]
 		err = p.err()
 		next := maps.Clone(*t.methods.Load())
 		maps.Copy(next, learnt)

@@ -144,6 +144,10 @@ func has(m protoreflect.Message, path string) bool {
 	name, rest, deeper := strings.Cut(path, ".")
 	fd := m.Descriptor().Fields().ByName(protoreflect.Name(name))
 	switch {
+	case fd != nil && fd.IsMap() && deeper:
+		name, rest, deeper = strings.Cut(rest, ".")
+		key := protoreflect.ValueOfString(name).MapKey()
+		return m.Get(fd).Map().Has(key) && (!deeper || has(m.Get(fd).Map().Get(key).Message(), rest))
 	case fd == nil:
 		od := m.Descriptor().Oneofs().ByName(protoreflect.Name(name))
 		return od != nil && m.WhichOneof(od) != nil

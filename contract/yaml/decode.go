@@ -155,8 +155,14 @@ func (d *decoder) message(node ast.Node, m protoreflect.Message, at contract.Fie
 			d.file.Positions[choice] = d.position(e.key)
 		}
 		switch {
-		case fd.IsMap():
-			d.failf(e.key, "%s is not implemented by this version: remove it", below.Path)
+		case fd.IsMap(): // of messages, by a name
+			into := m.Mutable(fd).Map()
+			for _, e := range d.entries(e.value, below.Path, nil) {
+				at := below
+				at.Path += "." + e.key.Value
+				d.file.Positions[at] = d.position(e.key)
+				d.message(e.value, into.Mutable(protoreflect.ValueOfString(e.key.Value).MapKey()).Message(), at)
+			}
 		case fd.IsList():
 			list := m.Mutable(fd).List()
 			for _, element := range d.elements(e.value, below.Path) {

@@ -65,8 +65,11 @@ func (m *methods) lookup(full string, problem func(error)) *method {
 	}
 	p, err := t.policies.Lookup(full)
 	problem(err)
-	if p == t.policies.Unknown() {
-		return t.unknown // names that a caller makes up do not fill the table
+	switch { // names that a caller makes up do not fill the table
+	case p == t.policies.Unknown():
+		return t.unknown
+	case t.policies.Shared(p):
+		return &method{Methods: p, learnt: t.unknown.learnt}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
