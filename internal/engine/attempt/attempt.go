@@ -47,6 +47,9 @@ type Call struct {
 	backoffs int32 // waits so far
 	held     bool  // the budget holds the next attempt
 	missed   bool  // an endpoint lacked the method
+
+	restricted bool // only what is unprocessed may be repeated
+	refused    bool // a repeat that might have helped was refused
 }
 
 // New returns the state of a call that has made no attempt. deadline is zero
@@ -54,6 +57,37 @@ type Call struct {
 // lasts.
 func New(m *policy.Method, b *Budget, deadline time.Time) Call {
 	return Call{method: m, budget: b, deadline: deadline}
+}
+
+// Restrict lets the call repeat only what is unprocessed, whatever its method
+// allows: it is made on behalf of a call that somebody above repeats already. It
+// is called before Begin.
+func (c *Call) Restrict() { c.restricted = true }
+
+// Repeatable reports whether an attempt of this call that may have reached a
+// handler may be repeated.
+func (c *Call) Repeatable() bool { return c.safety().Repeatable() }
+
+// safety returns what the call may do: a restricted one no more than an unsafe
+// method's.
+func (c *Call) safety() policy.Safety {
+	if c.restricted {
+		return policy.Unsafe
+	}
+	return c.method.Safety
+}
+
+// Refused reports whether the call failed though a repeat might have helped,
+// because none was left or allowed: attempts, budget or time were used up, or the
+// server asked for none. Whoever made the call should not repeat it either. It is
+// false for what is final by its nature, for a method whose repeats are off,
+// and for a restricted call: whoever repeats that one already goes on to decide.
+func (c *Call) Refused() bool { return c.refused }
+
+// refuse ends the call with a failure that others must not repeat either.
+func (c *Call) refuse(why string) Step {
+	c.refused = true
+	return Step{Why: why}
 }
 
 // Begin starts the first attempt.
@@ -81,7 +115,7 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 
 func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
 	if v.Failure() {
-		c.budget.Failed(now)
+		c.budget.Failed(now, c.made > 1)
 	}
 	if !v.Free() || !fresh {
 		c.counted++
@@ -89,19 +123,19 @@ func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 	switch {
 	case v == outcome.Success:
 		return Step{Why: "success"}
-	case !v.Repeatable(c.method.Safety):
-		return Step{Why: finality(v)}
-	case pb.Stop:
+	case pb.Stop && v.Failure():
 		// Whatever else the peer said: a timeout below it, for one.
-		return Step{Why: "the server asked for no repeat"}
+		return c.refuse("the server asked for no repeat")
+	case !v.Repeatable(c.safety()):
+		return Step{Why: c.finality(v)}
 	case c.method.Retry.MaxAttempts <= 1: // also what does not count
 		return Step{Why: "repeats are off"}
 	case int(c.counted) >= c.method.Retry.MaxAttempts:
-		return Step{Why: "no attempts left"}
+		return c.refuse("no attempts left")
 	case v == outcome.Missing && !fresh:
-		return Step{Why: "no other endpoint left"}
+		return c.refuse("no other endpoint left")
 	case v == outcome.Missing && c.missed:
-		return Step{Why: "two endpoints lack the method"}
+		return c.refuse("two endpoints lack the method")
 	}
 	c.missed = c.missed || v == outcome.Missing
 	var wait time.Duration
@@ -120,11 +154,11 @@ func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		}
 	}
 	if !c.deadline.IsZero() && !now.Add(wait).Before(c.deadline) {
-		return Step{Why: "no time left"}
+		return c.refuse("no time left")
 	}
 	if wait > 0 {
 		if !c.held && !c.budget.CanPay(now) {
-			return Step{Why: "retry budget exhausted"}
+			return c.refuse("retry budget exhausted")
 		}
 		return Step{Action: Wait, Wait: wait, Why: why}
 	}
@@ -136,12 +170,16 @@ func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 func (c *Call) End(now time.Time, v outcome.Verdict) Step {
 	c.release()
 	if v.Failure() {
-		c.budget.Failed(now)
+		c.budget.Failed(now, c.made > 1)
 	}
-	if v == outcome.Success {
+	switch v {
+	case outcome.Success:
 		return Step{Why: "success"}
+	case outcome.Stopped:
+		return c.refuse("the server asked for no repeat")
+	default:
+		return Step{Why: "an open stream is not repeated"}
 	}
-	return Step{Why: "an open stream is not repeated"}
 }
 
 // Resume goes on after a wait.
@@ -152,7 +190,7 @@ func (c *Call) Resume(now time.Time) Step {
 		return c.start(now, "repeat")
 	}
 	if !c.budget.Pay(now) {
-		return Step{Why: "retry budget exhausted"}
+		return c.refuse("retry budget exhausted")
 	}
 	return c.start(now, "repeat")
 }
@@ -177,7 +215,7 @@ func (c *Call) start(now time.Time, why string) Step {
 // cancel it would turn a slow answer into none.
 func (c *Call) timeout(now time.Time) time.Duration {
 	t := c.method.AttemptTimeout
-	if t <= 0 || !c.method.Safety.Repeatable() || int(c.counted)+1 >= c.method.Retry.MaxAttempts {
+	if t <= 0 || !c.Repeatable() || int(c.counted)+1 >= c.method.Retry.MaxAttempts {
 		return 0
 	}
 	if !c.deadline.IsZero() && t >= c.deadline.Sub(now) {
@@ -195,12 +233,16 @@ func (c *Call) GiveUp(now time.Time) bool {
 	return c.held
 }
 
-func finality(v outcome.Verdict) string {
-	if v == outcome.Missing {
+// finality says why an attempt with this verdict is the last.
+func (c *Call) finality(v outcome.Verdict) string {
+	switch {
+	case v.Repeatable(c.method.Safety):
+		return "made for a call that is a repeat itself"
+	case v == outcome.Missing:
 		return "another server may have the method, but it is not idempotent"
-	}
-	if v.Repeatable(policy.Idempotent) {
+	case v.Repeatable(policy.Idempotent):
 		return "may have been applied, and the method is not idempotent"
+	default:
+		return "final"
 	}
-	return "final"
 }

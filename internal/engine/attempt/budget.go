@@ -11,10 +11,11 @@ import (
 // A Budget bounds the attempts that one channel adds to the calls of its
 // callers. Calls earn, extra attempts pay, each when it starts: within the
 // window, extra <= ratio * calls + floor. The floor lets a quiet channel
-// repeat at all; it is off while more than half of the attempts in the window
-// fail, or a fleet of quiet channels would double the load of a service that
-// is down. (Finagle's RetryBudget, with a floor per window for its reserve.)
-// A handful of failures says nothing about the service: the first call of
+// repeat at all. (Finagle's RetryBudget, with a floor per window for its
+// reserve.) It is for what another endpoint mends, so it is off while repeats
+// mend nothing or most of what is tried fails, or else a fleet of quiet channels
+// would double the load of a service that is down. A single call that fails
+// with all its attempts says nothing yet about the service: the first call of
 // a channel must be able to repeat.
 //
 // A Budget may be used from any goroutine.
@@ -30,11 +31,19 @@ type event int
 const (
 	calls event = iota
 	extra
-	failed
+	failed      // of all attempts
+	extraFailed // of the extra ones
 )
 
-// failing is how many failures in the window it takes to believe them.
-const failing = 5
+const (
+	// failing is how many failures in the window it takes to believe that the
+	// service fails, where more than half do.
+	failing = 5
+	// futile is how many extra attempts in the window must have failed to
+	// believe that they mend nothing, where more than a quarter did. Two, so that
+	// a call may fail with all of the three attempts that it has by default.
+	futile = 2
+)
 
 // NewBudget returns a Budget that has seen nothing.
 func NewBudget(p policy.Budget, now time.Time) *Budget {
@@ -48,10 +57,13 @@ func (b *Budget) Call(now time.Time) {
 	b.mu.Unlock()
 }
 
-// Failed counts an attempt that failed.
-func (b *Budget) Failed(now time.Time) {
+// Failed counts an attempt that failed, and whether it was an extra one.
+func (b *Budget) Failed(now time.Time, repeat bool) {
 	b.mu.Lock()
 	b.counts.Add(now, failed, 1)
+	if repeat {
+		b.counts.Add(now, extraFailed, 1)
+	}
 	b.mu.Unlock()
 }
 
@@ -104,10 +116,10 @@ func (b *Budget) CanPay(now time.Time) bool {
 // afford is called with mu held.
 func (b *Budget) afford(now time.Time) bool {
 	c, x := b.counts.Sum(now, calls), b.counts.Sum(now, extra)
-	f := b.counts.Sum(now, failed)
+	f, xf := b.counts.Sum(now, failed), b.counts.Sum(now, extraFailed)
 	// In hundredths of an attempt, so that the arithmetic is exact.
 	allowed := int64(c) * int64(b.policy.RatioPercent)
-	if f < failing || 2*f <= c+x {
+	if (f < failing || 2*f <= c+x) && (xf < futile || 4*xf <= x) {
 		// A rate and a window as large as contracts may say do not overflow it.
 		allowed += int64(b.policy.MinPerSecond) * b.policy.Window.Milliseconds() / 10
 	}

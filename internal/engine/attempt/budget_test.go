@@ -59,7 +59,7 @@ func TestBudgetAllowsARatioAndAFloor(t *testing.T) {
 			b.Call(start)
 		}
 		for range c.failed {
-			b.Failed(start)
+			b.Failed(start, false)
 		}
 		if got := pays(b, start); got != c.want {
 			t.Errorf("%+v: paid %d", c, got)
@@ -108,7 +108,7 @@ func TestTheFloorComesBackWhenFailuresAreForgotten(t *testing.T) {
 	b := NewBudget(policy.Budget{MinPerSecond: 1, Window: 10 * time.Second}, start)
 	for range 10 {
 		b.Call(start)
-		b.Failed(start)
+		b.Failed(start, false)
 	}
 	if b.CanPay(at(9999 * time.Millisecond)) {
 		t.Error("the floor is on while everything fails")
@@ -144,7 +144,7 @@ func TestManyCallsPayNoMoreThanThereIs(t *testing.T) {
 				if b.Pay(start) {
 					paid.Add(1)
 				}
-				b.Failed(start)
+				b.Failed(start, false)
 			}
 		})
 	}

@@ -50,7 +50,9 @@ func (l *ledger) affords() bool {
 	made, repeats, broken := l.within(calls), l.within(extra), l.within(failed)
 	limit := new(big.Rat).Mul(big.NewRat(int64(l.policy.RatioPercent), 100), big.NewRat(made, 1))
 	mostlyFails := broken >= 5 && big.NewRat(broken, 1).Cmp(big.NewRat(made+repeats, 2)) > 0
-	if !mostlyFails {
+	repeatsFail := l.within(extraFailed)
+	mendsNothing := repeatsFail >= 2 && big.NewRat(repeatsFail, 1).Cmp(big.NewRat(repeats, 4)) > 0
+	if !mostlyFails && !mendsNothing {
 		seconds := big.NewRat(int64(l.policy.Window), int64(time.Second))
 		limit.Add(limit, seconds.Mul(seconds, big.NewRat(int64(l.policy.MinPerSecond), 1)))
 	}
@@ -63,6 +65,9 @@ type driven struct {
 	state Action // of the last step
 	began bool
 	held  bool // it was told to give up its attempt
+
+	restricted bool
+	last       outcome.Verdict
 	made  int
 }
 
@@ -107,6 +112,10 @@ func FuzzPaidIsMade(f *testing.F) {
 					deadline = time.Time{}
 				}
 				*d = driven{call: New(&m[how>>1&1], budget, deadline), began: true}
+				if how&4 != 0 {
+					d.call.Restrict()
+					d.restricted = true
+				}
 				step = d.call.Begin(now)
 				l.add(calls)
 				begun++
@@ -119,6 +128,7 @@ func FuzzPaidIsMade(f *testing.F) {
 				step = d.call.Resume(now)
 			default:
 				v := outcome.Success + outcome.Verdict(how%uint8(outcome.Answer))
+				d.last = v
 				var pb outcome.Pushback
 				if how > 200 {
 					pb = outcome.Pushback{Given: true, Stop: how > 240, After: time.Duration(how-201) * 10 * time.Millisecond}
@@ -133,6 +143,9 @@ func FuzzPaidIsMade(f *testing.F) {
 				}
 				if v.Failure() {
 					l.add(failed)
+					if d.made > 1 {
+						l.add(extraFailed)
+					}
 				}
 				could = l.affords()
 				if how == 100 {
@@ -157,13 +170,19 @@ func FuzzPaidIsMade(f *testing.F) {
 			if !first && step.Action != Done && !could {
 				t.Fatalf("%v at %v, with no budget", step, l.now)
 			}
-			if step.Why == "retry budget exhausted" && could {
+			if step.Action != Done && !first && d.restricted && d.last.Repeatable(policy.Idempotent) && !d.last.Repeatable(policy.Unsafe) {
+				t.Fatalf("%v at %v, after %v of a call that serves a repeat", step, l.now, d.last)
+			}
+			if d.call.Refused() && step.Action != Done {
+				t.Fatalf("%v at %v, and a repeat was refused", step, l.now)
+			}
+			if step.Why == "retry budget exhausted" && (could || !d.call.Refused()) {
 				t.Fatalf("%v at %v, with budget", step, l.now)
 			}
 			if d.call.Made() != d.made {
 				t.Fatalf("the call counts %d attempts, its driver made %d", d.call.Made(), d.made)
 			}
-			for what, name := range map[event]string{calls: "calls", extra: "paid = made", failed: "failed"} {
+			for what, name := range map[event]string{calls: "calls", extra: "paid = made", failed: "failed", extraFailed: "failed repeats"} {
 				if got, want := int64(budget.counts.Sum(now, what)), l.within(what); got != want {
 					t.Fatalf("%s at %v: the budget has %d, the drivers %d", name, l.now, got, want)
 				}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,8 +33,9 @@ var update = flag.Bool("update", false, "rewrite the steps in testdata/*.trace")
 //
 // deadline is the time at which the call's deadline passes. fresh says that an
 // endpoint is left that was not tried; r is the dice for the backoff, 1 unless
-// given. others is what the other calls of the channel do. What follows the
-// arrow is rewritten by -update.
+// given. restricted says that the call is made for a repeat. others is what the
+// other calls of the channel do. What follows the arrow is rewritten by -update;
+// a call that is refused must not be repeated by others either.
 func TestTraces(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.trace")
 	if err != nil || len(files) == 0 {
@@ -87,6 +89,9 @@ func replay(t *testing.T, trace string) string {
 			}
 			policy, budget = p, NewBudget(b, start)
 			call = New(&policy, budget, deadline)
+			if slices.Contains(fields, "restricted") {
+				call.Restrict()
+			}
 			out.WriteByte('\n')
 			continue
 		}
@@ -97,6 +102,9 @@ func replay(t *testing.T, trace string) string {
 		answer, err := play(&call, budget, start.Add(at), fields[1], fields[2:])
 		if err != nil {
 			bad(err)
+		}
+		if call.Refused() {
+			answer += ", refused"
 		}
 		if answer != "" {
 			out.WriteString(" -> " + answer)
@@ -125,8 +133,8 @@ func play(call *Call, budget *Budget, now time.Time, event string, args []string
 				switch name {
 				case "calls":
 					budget.Call(now)
-				case "failed":
-					budget.Failed(now)
+				case "failed", "repeats-failed":
+					budget.Failed(now, name == "repeats-failed")
 				case "extra":
 					if !budget.Pay(now) {
 						return "", errors.New("the others have no budget")
@@ -201,6 +209,9 @@ func readVerdict(args []string) (outcome.Verdict, error) {
 func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Budget, deadline time.Time, err error) {
 	b = policy.Budget{RatioPercent: 10_000, Window: 10 * time.Second}
 	for _, f := range fields {
+		if f == "restricted" {
+			continue
+		}
 		name, value, _ := strings.Cut(f, "=")
 		var d time.Duration
 		switch name {
