@@ -57,6 +57,7 @@ var importTable = []row{
 	{"endpoint", nil, []string{grpcModule + "/attributes", grpcModule + "/resolver"}, "what a resolver says of an endpoint beside its addresses"},
 
 	{"internal/engine/window", nil, nil, "decision: counts of the recent past"},
+	{"internal/engine/latency", nil, nil, "decision: how long calls took lately"},
 	{"internal/engine/outcome", []string{"policy"}, []string{grpcCodes}, "decision: what one finished attempt means"},
 	{"internal/engine/attempt", engineMayImport, []string{grpcCodes}, "decision: repeat, wait or end; the budget"},
 	{"internal/engine/breaker", engineMayImport, nil, "decision: whether a call is made at all"},
