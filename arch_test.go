@@ -46,7 +46,8 @@ var importTable = []row{
 	{"observe/slog", []string{"observe"}, []string{grpcCodes, grpcModule + "/status"}, "hooks that write to log/slog"},
 	{"gen/surefoot/v1", nil, []string{protobufModule}, "generated: the contract language"},
 	{"internal/nearest", nil, nil, "the name that was meant"},
-	{"contract", []string{"policy", "gen/surefoot/v1", "internal/nearest"}, []string{grpcCodes, protobufModule}, "contracts to policies, all mistakes at once; where each value comes from"},
+	{"internal/fieldpath", nil, []string{protobufModule}, "the field of a message that a contract names"},
+	{"contract", []string{"policy", "gen/surefoot/v1", "internal/nearest", "internal/fieldpath"}, []string{grpcCodes, protobufModule}, "contracts to policies, all mistakes at once; where each value comes from"},
 	{
 		"contract/yaml",
 		[]string{"contract", "gen/surefoot/v1", "internal/nearest"},

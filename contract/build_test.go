@@ -21,6 +21,8 @@ type (
 	mth     = surefootv1.Method
 	retry   = surefootv1.Retry
 	backoff = surefootv1.Backoff
+	stream  = surefootv1.Stream
+	resume  = surefootv1.Resume
 	budget  = surefootv1.RetryBudget
 	conn    = surefootv1.Connection
 	given   = surefootv1.Contract
@@ -83,12 +85,31 @@ func (s spec) file() *descriptorpb.FileDescriptorProto {
 		})
 	}
 	return &descriptorpb.FileDescriptorProto{
-		Name:        new("shop/" + s.name + ".proto"),
-		Package:     new("shop.v1"),
-		Syntax:      new("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: new(s.name + "Message")}},
-		Service:     []*descriptorpb.ServiceDescriptorProto{sd},
+		Name:    new("shop/" + s.name + ".proto"),
+		Package: new("shop.v1"),
+		Syntax:  new("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: new(s.name + "Message"), Field: []*descriptorpb.FieldDescriptorProto{
+			field("revision", 1, descriptorpb.FieldDescriptorProto_TYPE_INT64, ""),
+			field("token", 2, descriptorpb.FieldDescriptorProto_TYPE_STRING, ""),
+			repeated(field("tags", 3, descriptorpb.FieldDescriptorProto_TYPE_STRING, "")),
+			field("on", 4, descriptorpb.FieldDescriptorProto_TYPE_BOOL, ""),
+			field("self", 5, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE, ".shop.v1."+s.name+"Message"),
+		}}},
+		Service: []*descriptorpb.ServiceDescriptorProto{sd},
 	}
+}
+
+func field(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type, message string) *descriptorpb.FieldDescriptorProto {
+	fd := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: &kind, Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
+	if message != "" {
+		fd.TypeName = &message
+	}
+	return fd
+}
+
+func repeated(fd *descriptorpb.FieldDescriptorProto) *descriptorpb.FieldDescriptorProto {
+	fd.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
+	return fd
 }
 
 // setRaw sets the extension to these bytes, whatever they mean.

@@ -195,11 +195,17 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 			}
 		}
 		safety := d.safety(level, at, in.of(at.name, "idempotency_level"), p)
-		streaming := md.IsStreamingClient() || md.IsStreamingServer()
-		if !streaming {
+		streams := streams{requests: md.IsStreamingClient(), replies: md.IsStreamingServer()}
+		switch {
+		case streams.any():
+			p.futileStream(at, d.options)
+		case d.options.GetStream() != nil:
+			p.add(at, "stream", "is set, but the method is unary: remove it")
+		default:
 			p.futile(at, narrowed(d.options, mo), safety)
 		}
-		m := base.method(at, d.options, safety, streaming, p)
+		m := base.method(at, d.options, safety, streams, p)
+		p.cursor(at, m.Stream.Resume, md)
 		m = profiles.apply(t.house.profiles.apply(m, "", p), string(md.Name()), p)
 		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
 	}
@@ -235,10 +241,16 @@ func (t *Table) compileUndescribed(o outside, methods map[string]*Methods, p *pr
 		}
 		safety := safetyOf(int32(level))
 		p.futile(at, mo, safety)
+		p.futileStream(at, mo)
+		var asStream problems // what suits one form need not suit the other
 		methods[fullMethod(protoreflect.FullName(c.GetServiceName()), protoreflect.Name(name))] = &Methods{
-			Unary: layered(base.method(at, mo, safety, false, p), name, p),
-			// A mistake was reported for the unary form already.
-			Stream: layered(base.method(at, mo, safety, true, &problems{}), name, &problems{}),
+			Unary:  layered(base.method(at, mo, safety, streams{}, p), name, p),
+			Stream: layered(base.method(at, mo, safety, streams{replies: true}, &asStream), name, &problems{}),
+		}
+		for _, pr := range asStream.list {
+			if strings.HasPrefix(pr.Field, "stream") {
+				p.list = append(p.list, pr)
+			}
 		}
 	}
 	return at, opts

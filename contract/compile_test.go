@@ -30,7 +30,7 @@ func TestTheContractOfTheExample(t *testing.T) {
 	for method, want := range map[string]policy.Method{
 		"Get":     {Deadline: 2 * time.Second, AttemptTimeout: 250 * ms, Safety: policy.ReadOnly, Retry: get},
 		"Reserve": {Deadline: 2 * time.Second, Retry: retry},
-		"Watch":   {Safety: policy.ReadOnly, Streaming: true, Retry: retry},
+		"Watch":   {Safety: policy.ReadOnly, Streaming: true, Retry: retry, Stream: policy.Stream{Silence: 10 * time.Second}},
 	} {
 		m := lookup(t, table, "/inventory.v1.Inventory/"+method)
 		if m.Unary != want || m.Stream != want {
@@ -48,7 +48,9 @@ func TestAContractThatSaysNothingIsTheHouseDefaults(t *testing.T) {
 	table := compile(t, contract.Sources{Services: build(t, spec{name: "Shop", methods: []rpc{
 		{name: "Get"}, {name: "Watch", replies: true}, {name: "Upload", requests: true},
 	}})})
-	for method, want := range map[string]policy.Method{"Get": unary, "Watch": stream, "Upload": stream} {
+	upload := stream
+	upload.ClientStreaming = true
+	for method, want := range map[string]policy.Method{"Get": unary, "Watch": stream, "Upload": upload} {
 		if m := lookup(t, table, "/shop.v1.Shop/"+method); m.Unary != want || m.Stream != want {
 			t.Errorf("%s: %+v, want %+v", method, *m, want)
 		}
@@ -178,11 +180,17 @@ func TestGoodContracts(t *testing.T) {
 			streaming(func(m *policy.Method) { m.Deadline, m.Retry.MaxAttempts = time.Minute, 2 }),
 		},
 		{
-			"a stream inherits neither times nor codes, but how it is opened again",
+			"a stream of requests inherits neither times nor codes, but how it is opened again",
 			&svc{Defaults: &mth{DeadlineMs: i64(100), AttemptTimeoutMs: i64(50)}},
 			&svc{Defaults: &mth{Retry: &retry{MaxAttempts: i32(7), Codes: []surefootv1.Code{surefootv1.Code_ABORTED}, Backoff: &backoff{BaseMs: i64(1)}}}},
 			rpc{requests: true},
-			streaming(func(m *policy.Method) { m.Retry.MaxAttempts, m.Retry.Backoff.Base = 7, ms }),
+			streaming(func(m *policy.Method) { m.Retry.MaxAttempts, m.Retry.Backoff.Base, m.ClientStreaming = 7, ms, true }),
+		},
+		{
+			"a server stream may list codes",
+			nil, nil,
+			rpc{replies: true, options: &mth{Retry: &retry{Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}}},
+			streaming(func(m *policy.Method) { m.Retry.Codes = policy.Codes(codes.Aborted) }),
 		},
 	} {
 		c.method.name, c.method.level = "Get", idempotent
@@ -196,13 +204,13 @@ func TestGoodContracts(t *testing.T) {
 // What a service lists concerns those of its methods that may be repeated.
 func TestCodesOfAServiceReachItsIdempotentMethodsOnly(t *testing.T) {
 	aborted := &svc{Defaults: &mth{Retry: &retry{Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}}}
-	shop := spec{name: "Shop", methods: []rpc{{name: "Get", level: readOnly}, {name: "Put"}, {name: "Watch", level: readOnly, replies: true}}}
+	shop := spec{name: "Shop", methods: []rpc{{name: "Get", level: readOnly}, {name: "Put"}, {name: "Watch", level: readOnly, replies: true}, {name: "Upload", level: idempotent, requests: true}}}
 	for name, s := range map[string]contract.Sources{
 		"service": {Services: build(t, spec{name: "Shop", options: aborted, methods: shop.methods})},
 		"house":   {Services: build(t, shop), House: aborted},
 	} {
 		table := compile(t, s)
-		for method, want := range map[string]policy.CodeSet{"Get": policy.Codes(codes.Aborted), "Put": 0, "Watch": 0} {
+		for method, want := range map[string]policy.CodeSet{"Get": policy.Codes(codes.Aborted), "Put": 0, "Watch": policy.Codes(codes.Aborted), "Upload": 0} {
 			if got := lookup(t, table, "/shop.v1.Shop/"+method).Unary.Retry.Codes; got != want {
 				t.Errorf("of the %s, in %s: %v, want %v", name, method, got, want)
 			}
@@ -248,6 +256,7 @@ func TestAContractInGoMayBeForAServiceThatNobodyDescribes(t *testing.T) {
 	unary.Safety, stream.Safety = policy.ReadOnly, policy.ReadOnly
 	unary.Deadline, stream.Deadline = time.Second, time.Second
 	unary.AttemptTimeout, unary.Retry.Codes = 300*ms, policy.Codes(codes.Unavailable)
+	stream.Retry.Codes = unary.Retry.Codes
 	if m := lookup(t, table, "/etcdserverpb.KV/Range"); m.Unary != unary || m.Stream != stream {
 		t.Errorf("%+v, want %+v and %+v", *m, unary, stream)
 	}

@@ -231,8 +231,8 @@ func TestEveryFieldIsExplained(t *testing.T) {
 		{Policy: &surefootv1.Balance_LeastRequest{LeastRequest: &surefootv1.LeastRequest{}}},
 		{Policy: &surefootv1.Balance_ConsistentHash{ConsistentHash: &surefootv1.ConsistentHash{}}},
 	} {
-		e := explain(t, contract.Sources{Services: build(t, spec{name: "Shop", options: &svc{Balance: b}, methods: []rpc{{name: "Get"}}})})
-		for _, v := range slices.Concat(e.Channel, e.Services[0].Methods[0].Values) {
+		e := explain(t, contract.Sources{Services: build(t, spec{name: "Shop", options: &svc{Balance: b}, methods: []rpc{{name: "Get"}, {name: "Watch", replies: true}}})})
+		for _, v := range slices.Concat(e.Channel, e.Services[0].Methods[0].Values, e.Services[0].Methods[1].Values) {
 			got[v.Field] = true
 		}
 	}

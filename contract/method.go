@@ -51,8 +51,8 @@ func (t *Table) newHouse(opts *surefootv1.Service, p *problems) house {
 func (h house) methods(s policy.Safety) *Methods {
 	var p problems
 	return &Methods{
-		Unary:  h.profiles.apply(h.method(place{}, nil, s, false, &p), "", &p),
-		Stream: h.profiles.apply(h.method(place{}, nil, s, true, &p), "", &p),
+		Unary:  h.profiles.apply(h.method(place{}, nil, s, streams{}, &p), "", &p),
+		Stream: h.profiles.apply(h.method(place{}, nil, s, streams{replies: true}, &p), "", &p),
 	}
 }
 
@@ -61,47 +61,56 @@ func (h house) methods(s policy.Safety) *Methods {
 // stream's length is not the service's to bound.
 func (h inherited) inherit(at place, defaults *surefootv1.Method, p *problems) inherited {
 	const prefix = "defaults."
-	above := h.unary.Validate()
+	above, streamAbove := h.unary.Validate(), h.stream.Validate()
 	h.unary = apply(h.unary, defaults, false)
 	h.stream = apply(h.stream, defaults, false)
 	if set := codeSet(at, prefix, defaults.GetRetry(), p); set != 0 {
 		h.codes = set
 	}
-	p.invalid(at, prefix, h.unary.Validate(), above)
+	p.shared(at, prefix, defaults)
+	unary := h.unary.Validate()
+	p.invalid(at, prefix, unary, above)
+	p.invalid(at, prefix, h.stream.Validate(), errors.Join(append(unwrap(streamAbove), unwrap(unary)...)...))
 	return h
 }
 
 // method returns the policy of one method with the options mo.
-func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety, streaming bool, p *problems) policy.Method {
-	var m policy.Method
-	codes := codeSet(at, "", mo.GetRetry(), p)
-	if streaming {
-		m = apply(h.stream, mo, true)
-		p.unsuited(at, "", mo, streaming)
-	} else {
-		m = apply(h.unary, mo, true)
-		switch {
-		case codes != 0:
-			m.Retry.Codes = codes
-		case safety.Repeatable():
-			m.Retry.Codes = h.codes
-		}
+func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety, streams streams, p *problems) policy.Method {
+	from := h.unary
+	if streams.any() {
+		from = h.stream
+		from.ClientStreaming = streams.requests
+	}
+	m := apply(from, mo, true)
+	switch codes := codeSet(at, "", mo.GetRetry(), p); {
+	case m.ClientStreaming:
+	case codes != 0:
+		m.Retry.Codes = codes
+	case safety.Repeatable():
+		m.Retry.Codes = h.codes
 	}
 	m.Safety = safety
-	p.invalid(at, "", m.Validate(), h.unary.Validate())
+	p.unsuited(at, "", mo, m)
+	p.invalid(at, "", m.Validate(), errors.Join(append(unwrap(h.unary.Validate()), unwrap(h.stream.Validate())...)...))
 	return m
 }
 
+// streams is what a method streams.
+type streams struct{ requests, replies bool }
+
+func (s streams) any() bool { return s.requests || s.replies }
+
 // unsuited reports what is said of a method alone and does not suit its kind.
-func (p *problems) unsuited(at place, prefix string, mo *surefootv1.Method, streaming bool) {
-	if !streaming {
-		return
+func (p *problems) unsuited(at place, prefix string, mo *surefootv1.Method, m policy.Method) {
+	if m.Streaming && mo != nil && mo.AttemptTimeoutMs != nil {
+		p.add(at, prefix+"attempt_timeout_ms", "is not implemented for streaming methods: remove it, or set stream.first_message_timeout_ms")
 	}
-	if mo != nil && mo.AttemptTimeoutMs != nil {
-		p.add(at, prefix+"attempt_timeout_ms", "is not implemented for streaming methods: remove it")
+	if m.ClientStreaming && len(mo.GetRetry().GetCodes()) > 0 {
+		p.add(at, prefix+"retry.codes", "is set, but the client streams requests, which are gone once they were sent: remove it; "+
+			"such a stream is reopened only when it provably never reached a handler")
 	}
-	if len(mo.GetRetry().GetCodes()) > 0 {
-		p.add(at, prefix+"retry.codes", "is not implemented for streaming methods: remove it; a stream is reopened only when it provably never reached a handler")
+	if m.ClientStreaming && mo.GetStream().GetResume() != nil {
+		p.add(at, prefix+"stream.resume", "is set, but the client streams requests, and only a stream of the server is continued: remove it")
 	}
 }
 
@@ -119,6 +128,9 @@ func apply(m policy.Method, mo *surefootv1.Method, own bool) policy.Method {
 		setMillis(&m.Deadline, mo.DeadlineMs)
 	}
 	m.Retry = applyRetry(m.Retry, mo.GetRetry())
+	if m.Streaming {
+		m.Stream = applyStream(m.Stream, mo.GetStream(), own)
+	}
 	return m
 }
 

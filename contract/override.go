@@ -108,6 +108,7 @@ func (t *Table) readOverrides(file *Overrides, p *problems) {
 		p.unusable(at, "set.", o.GetSet())
 		read.at.service, read.at.name = read.service, read.method
 		if !read.own() {
+			p.shared(read.at, "set.", read.says)
 			read.told = apply(t.house.unary, read.says, false).Validate()
 			p.invalid(read.at, "set.", read.told, t.house.unary.Validate())
 		}

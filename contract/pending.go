@@ -13,7 +13,6 @@ var pending = map[protoreflect.FullName]bool{
 	"surefoot.v1.Method.hedge":                      true,
 	"surefoot.v1.Method.breaker":                    true,
 	"surefoot.v1.Method.idempotency_key":            true,
-	"surefoot.v1.Method.stream":                     true,
 	"surefoot.v1.Method.deadline_margin_ms":         true,
 	"surefoot.v1.Retry.until_deadline":              true,
 	"surefoot.v1.Retry.max_elapsed_ms":              true,

@@ -58,6 +58,15 @@ func inHouseDefaults(s *svc) func(testing.TB) contract.Sources {
 	}
 }
 
+// watch is a contract of a server stream.
+func watch(s *stream) func(testing.TB) contract.Sources {
+	return inRPC(rpc{name: "Watch", level: readOnly, replies: true, options: &mth{Stream: s}})
+}
+
+func cursor(request, response string, step int64) *stream {
+	return &stream{Resume: &resume{RequestField: &request, ResponseField: &response, Step: &step}}
+}
+
 var aborted = []surefootv1.Code{surefootv1.Code_ABORTED}
 
 var mistakes = []mistake{
@@ -76,8 +85,43 @@ var mistakes = []mistake{
 	{"an attempt timeout of a method that is not idempotent", inRPC(rpc{name: "Put", options: &mth{AttemptTimeoutMs: i64(250)}}), []string{"shop.v1.Shop/Put attempt_timeout_ms"}},
 	{"codes that do not exist", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{99, -1, 99}}}), []string{"shop.v1.Shop/Get retry.codes", "shop.v1.Shop/Get retry.codes"}},
 	{"a code without a name", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{0}}}), []string{"shop.v1.Shop/Get retry.codes"}},
-	{"what streams do not have", inRPC(rpc{name: "Watch", level: readOnly, replies: true, options: &mth{AttemptTimeoutMs: i64(5), Retry: &retry{Codes: aborted}}}),
+	{"what streams do not have", inRPC(rpc{name: "Watch", level: readOnly, requests: true, replies: true, options: &mth{AttemptTimeoutMs: i64(5), Retry: &retry{Codes: aborted}}}),
 		[]string{"shop.v1.Shop/Watch attempt_timeout_ms", "shop.v1.Shop/Watch retry.codes"}},
+	{"stream on a unary method", inUnary(&mth{Stream: &stream{MaxAgeMs: i64(5)}}), []string{"shop.v1.Shop/Get stream"}},
+	{"negative limits of a stream", watch(&stream{FirstMessageTimeoutMs: i64(-1), SilenceMs: i64(-2), MaxAgeMs: i64(-3), SendTimeoutMs: i64(-4)}), []string{
+		"shop.v1.Shop/Watch stream.first_message_timeout_ms", "shop.v1.Shop/Watch stream.max_age_ms",
+		"shop.v1.Shop/Watch stream.send_timeout_ms", "shop.v1.Shop/Watch stream.silence_ms",
+	}},
+	{"a silence below a second", watch(&stream{SilenceMs: i64(999)}), []string{"shop.v1.Shop/Watch stream.silence_ms"}},
+	{"no silence that breaks", watch(&stream{SilenceMs: i64(0), SilenceBreaks: new(true)}), []string{"shop.v1.Shop/Watch stream.silence_breaks"}},
+	{"limits of a stream above its deadline", inRPC(rpc{name: "Watch", replies: true, options: &mth{DeadlineMs: i64(5000), Stream: &stream{
+		FirstMessageTimeoutMs: i64(5000), SilenceMs: i64(6000), MaxAgeMs: i64(7000), SendTimeoutMs: i64(8000),
+	}}}), []string{
+		"shop.v1.Shop/Watch stream.first_message_timeout_ms", "shop.v1.Shop/Watch stream.max_age_ms",
+		"shop.v1.Shop/Watch stream.send_timeout_ms", "shop.v1.Shop/Watch stream.silence_ms",
+	}},
+	{"a silence of the service below a second", func(t testing.TB) contract.Sources {
+		return contract.Sources{Services: build(t, spec{name: "Shop", options: &svc{Defaults: &mth{Stream: &stream{SilenceMs: i64(5)}}}, methods: []rpc{{name: "Watch", replies: true}}})}
+	}, []string{"shop.v1.Shop defaults.stream.silence_ms"}},
+	{"half a cursor", watch(&stream{Resume: &resume{RequestField: new("revision")}}), []string{"shop.v1.Shop/Watch stream.resume.response_field"}},
+	{"the other half of a cursor", watch(&stream{Resume: &resume{ResponseField: new("revision")}}), []string{"shop.v1.Shop/Watch stream.resume.request_field"}},
+	{"a step without a cursor", watch(&stream{Resume: &resume{Step: i64(1)}}), []string{"shop.v1.Shop/Watch stream.resume.request_field"}},
+	{"a step back", watch(cursor("revision", "revision", -1)), []string{"shop.v1.Shop/Watch stream.resume.step"}},
+	{"a cursor that nobody has", watch(cursor("revison", "self.self.x", 0)), []string{
+		"shop.v1.Shop/Watch stream.resume.request_field", "shop.v1.Shop/Watch stream.resume.response_field",
+	}},
+	{"cursors that are none", watch(cursor("tags", "on", 0)), []string{
+		"shop.v1.Shop/Watch stream.resume.request_field", "shop.v1.Shop/Watch stream.resume.response_field",
+	}},
+	{"a cursor of two types", watch(cursor("revision", "token", 0)), []string{"shop.v1.Shop/Watch stream.resume.request_field"}},
+	{"a step of a text", watch(cursor("token", "self.token", 1)), []string{"shop.v1.Shop/Watch stream.resume.step"}},
+	{"a cursor of a stream of requests", inRPC(rpc{name: "Talk", level: idempotent, requests: true, replies: true, options: &mth{Stream: cursor("revision", "revision", 1)}}),
+		[]string{"shop.v1.Shop/Talk stream.resume"}},
+	{"a cursor of a stream that is not idempotent", inRPC(rpc{name: "Watch", replies: true, options: &mth{Stream: cursor("revision", "revision", 1)}}),
+		[]string{"shop.v1.Shop/Watch stream.resume"}},
+	{"a cursor of a service", func(t testing.TB) contract.Sources {
+		return contract.Sources{Services: build(t, spec{name: "Shop", options: &svc{Defaults: &mth{Stream: cursor("revision", "revision", 1)}}, methods: []rpc{{name: "Watch", replies: true}}})}
+	}, []string{"shop.v1.Shop defaults.stream.resume"}},
 	{"a negative deadline of a stream", inRPC(rpc{name: "Watch", requests: true, options: &mth{DeadlineMs: i64(-1)}}), []string{"shop.v1.Shop/Watch deadline_ms"}},
 	{"times in the wrong unit", inUnary(&mth{
 		DeadlineMs: i64(math.MaxInt64), AttemptTimeoutMs: i64(31_536_000_001),
@@ -206,11 +250,11 @@ var mistakes = []mistake{
 		Service:     &svc{Connection: &conn{MaxAgeMs: i64(-1)}, Defaults: &mth{DeadlineMs: i64(-1)}},
 		Methods: map[string]*givenM{
 			"Range": {Method: &mth{Retry: &retry{Codes: aborted}}},
-			"Watch": {Method: &mth{AttemptTimeoutMs: i64(math.MaxInt64)}},
+			"Watch": {Method: &mth{AttemptTimeoutMs: i64(math.MaxInt64), Stream: &stream{SilenceMs: i64(1)}}},
 		},
 	}, 4)), []string{
 		"etcdserverpb.KV connection.max_age_ms", "etcdserverpb.KV defaults.deadline_ms", "etcdserverpb.KV field 4",
-		"etcdserverpb.KV/Range retry.codes", "etcdserverpb.KV/Watch attempt_timeout_ms",
+		"etcdserverpb.KV/Range retry.codes", "etcdserverpb.KV/Watch attempt_timeout_ms", "etcdserverpb.KV/Watch stream.silence_ms",
 	}},
 	{"each mistake with its own source", func(t testing.TB) contract.Sources {
 		return contract.Sources{

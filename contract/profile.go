@@ -27,11 +27,11 @@ func over(m policy.Method, at place, prefix string, says *surefootv1.Method, own
 	codes := codeSet(at, prefix, says.GetRetry(), p)
 	switch {
 	case own:
-		p.unsuited(at, prefix, says, n.Streaming)
-		if codes != 0 {
+		p.unsuited(at, prefix, says, n)
+		if codes != 0 && !n.ClientStreaming {
 			n.Retry.Codes = codes
 		}
-	case n.Safety.Repeatable() && !n.Streaming && codes != 0:
+	case n.Safety.Repeatable() && !n.ClientStreaming && codes != 0:
 		n.Retry.Codes = codes
 	}
 	if !own && n.Deadline > 0 && n.AttemptTimeout > n.Deadline {
@@ -69,6 +69,7 @@ func (t *Table) newProfiles(all map[string]*surefootv1.Profile, at place, base i
 		if name == "" || strings.ContainsAny(name, ". \t\n") {
 			p.add(ps.at, "profiles", fmt.Sprintf("has one named %q: name it with a word, such as \"interactive\"", name))
 		}
+		p.shared(ps.at, prefix+"defaults.", pr.GetDefaults())
 		alone := apply(base.unary, pr.GetDefaults(), false).Validate()
 		p.invalid(ps.at, prefix+"defaults.", alone, base.unary.Validate())
 		ps.told[name] = alone

@@ -150,6 +150,7 @@ func TestABadContractThatWasNotNamedIsToldOnceAndReplacedByTheHouseDefaults(t *t
 			if method == "Get" {
 				unary.Safety, stream.Safety = policy.ReadOnly, policy.ReadOnly
 				unary.Retry.Codes = policy.CodeSet(1) << uint(surefootv1.Code_ABORTED)
+				stream.Retry.Codes = unary.Retry.Codes
 			}
 			if m.Unary != unary || m.Stream != stream {
 				t.Errorf("%s: %s: %+v, want %+v and %+v", name, method, *m, unary, stream)

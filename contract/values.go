@@ -35,9 +35,17 @@ var methodRows = []row[policy.Method]{
 		when: unary, follows: "deadline_ms", note: idle,
 	},
 	{field: "retry.max_attempts", get: func(m policy.Method) any { return int64(m.Retry.MaxAttempts) }},
-	{field: "retry.codes", get: func(m policy.Method) any { return codeNames(m.Retry.Codes) }, zero: none, when: unary},
+	{field: "retry.codes", get: func(m policy.Method) any { return codeNames(m.Retry.Codes) }, zero: none, when: func(m policy.Method) bool { return !m.ClientStreaming }},
 	{field: "retry.backoff.base_ms", get: func(m policy.Method) any { return millis(m.Retry.Backoff.Base) }, follows: "retry.backoff.max_ms"},
 	{field: "retry.backoff.max_ms", get: func(m policy.Method) any { return millis(m.Retry.Backoff.Max) }, follows: "retry.backoff.base_ms"},
+	{field: "stream.first_message_timeout_ms", get: func(m policy.Method) any { return millis(m.Stream.FirstMessageTimeout) }, zero: none, when: streaming},
+	{field: "stream.silence_ms", get: func(m policy.Method) any { return millis(m.Stream.Silence) }, zero: never, when: streaming},
+	{field: "stream.silence_breaks", get: func(m policy.Method) any { return m.Stream.SilenceBreaks }, when: streaming},
+	{field: "stream.max_age_ms", get: func(m policy.Method) any { return millis(m.Stream.MaxAge) }, zero: never, when: streaming},
+	{field: "stream.send_timeout_ms", get: func(m policy.Method) any { return millis(m.Stream.SendTimeout) }, zero: none, when: streaming},
+	{field: "stream.resume.request_field", get: func(m policy.Method) any { return m.Stream.Resume.RequestField }, zero: none, when: resumable},
+	{field: "stream.resume.response_field", get: func(m policy.Method) any { return m.Stream.Resume.ResponseField }, zero: none, when: resumable},
+	{field: "stream.resume.step", get: func(m policy.Method) any { return m.Stream.Resume.Step }, when: resumable},
 }
 
 var channelRows = []row[policy.Channel]{
@@ -100,6 +108,10 @@ var levelNames = map[policy.Safety]string{
 }
 
 func unary(m policy.Method) bool { return !m.Streaming }
+
+func streaming(m policy.Method) bool { return m.Streaming }
+
+func resumable(m policy.Method) bool { return m.Streaming && !m.ClientStreaming }
 
 // idle says that an attempt timeout which was inherited does nothing.
 func idle(m policy.Method) string {

@@ -3,7 +3,8 @@ package policy
 import "time"
 
 // House returns the house defaults: what a contract that says nothing gets.
-// Unary methods have a deadline and streams have none.
+// Unary methods have a deadline; streams have none, but are watched: silence is
+// the normal state of many, so that it ends none and is reason to probe.
 //
 // The numbers: three attempts and a budget of 20 % are Finagle's and
 // linkerd's, with a floor of 1/s per channel in place of their 10/s because a
@@ -20,7 +21,7 @@ func House() (unary, stream Method, channel Channel) {
 		Backoff:     Backoff{Base: 25 * time.Millisecond, Max: time.Second},
 	}
 	unary = Method{Deadline: 10 * time.Second, Retry: retry}
-	stream = Method{Streaming: true, Retry: retry}
+	stream = Method{Streaming: true, Retry: retry, Stream: Stream{Silence: 10 * time.Second}}
 	channel = Channel{
 		Budget: Budget{RatioPercent: 20, MinPerSecond: 1, Window: 10 * time.Second},
 		Connection: Connection{

@@ -52,8 +52,14 @@ type Method struct {
 	Safety Safety
 	// Streaming says that the method is not unary.
 	Streaming bool
+	// ClientStreaming says that the client sends any number of messages. What
+	// was sent is gone then, so that a stream is opened again only if it provably
+	// never reached a handler.
+	ClientStreaming bool
 	// Retry says how attempts are repeated.
 	Retry Retry
+	// Stream is what holds for the streams of a method that is not unary.
+	Stream Stream
 }
 
 // Retry is how the failed attempts of a call are repeated.
@@ -93,6 +99,11 @@ func (m Method) Validate() error {
 	}
 	if err := m.Retry.Backoff.validate("retry.backoff"); err != nil {
 		errs = append(errs, err...)
+	}
+	m.Stream.validate(bad)
+	if m.Stream.Resume != (Resume{}) && !m.Safety.Repeatable() {
+		bad("stream.resume", "is set, but the method is not idempotent, so its streams cannot be opened again: "+
+			"set option idempotency_level = NO_SIDE_EFFECTS (or IDEMPOTENT) if that is true of it, or remove it")
 	}
 	return errors.Join(errs...)
 }
