@@ -76,26 +76,33 @@ func (b *fleet) check() {
 		if w := e.wire.Load(); e.ready() && w != nil {
 			connected = append(connected, e)
 			watched = append(watched, &w.life)
+			if w.life.Probing() {
+				if s, ok := socketOf(w.raw); ok {
+					w.life.Look(s)
+				}
+			}
 		}
 	}
 	b.judged, b.watched = connected, watched
 	now := b.channel.clock()
 	orders, next := b.liveness.Check(now, watched)
+	changed := false // who is to be picked
 	for _, o := range orders {
-		b.obey(connected[o.Index], o.Action)
+		changed = b.obey(connected[o.Index], o) || changed
 	}
 	if next > 0 {
 		b.checking.in(b, next-now, b.check)
 	}
-	if slices.ContainsFunc(orders, func(o liveness.Order) bool { return o.Action != liveness.Probe }) {
+	if changed {
 		b.publish()
 	}
 }
 
-// obey does what was decided about a silent connection. mu is held.
-func (b *fleet) obey(e *endpoint, a liveness.Action) {
-	wire := e.wire.Load()
-	switch a {
+// obey does what was decided about a silent connection. It reports whether
+// that changes who is to be picked. mu is held.
+func (b *fleet) obey(e *endpoint, o liveness.Order) (changed bool) {
+	wire, was := e.wire.Load(), e.suspected
+	switch o.Action {
 	case liveness.Suspect:
 		b.suspected(e, wire.life.Suspect()) // not in a dry run
 		b.tell(b.because(e, "ready", "suspect", "an attempt waits and nothing is read"))
@@ -103,14 +110,16 @@ func (b *fleet) obey(e *endpoint, a liveness.Action) {
 		b.suspected(e, false)
 		b.tell(b.because(e, "suspect", "ready", "something was read"))
 	case liveness.Probe:
-		b.probe(e, wire)
+		b.probe(e, wire, o.Probe)
 	case liveness.Condemn:
 		b.tell(b.because(e, "suspect", "condemned", "a probe was sent and nothing is read"))
 		if !b.channel.cfg.Table.Channel.Connection.Liveness.DryRun {
 			wire.cut()
 		}
-	case liveness.Inconclusive: // another follows
+	case liveness.Inconclusive: // another may follow
+	case liveness.Answered: // the probe ends by itself
 	}
+	return e.suspected != was
 }
 
 // clock returns the time since the channel was made, which is never zero.

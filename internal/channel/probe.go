@@ -18,15 +18,15 @@ const patienceOfProbe = 4
 
 // probe asks the peer of e for a sign of life, on that connection alone. mu is
 // held. The goroutine ends with the probe's deadline at the latest.
-func (b *fleet) probe(e *endpoint, wire *connection) {
+func (b *fleet) probe(e *endpoint, wire *connection, number uint64) {
 	timeout := patienceOfProbe * b.channel.cfg.Table.Channel.Connection.Liveness.ProbeTimeout
 	stub, release := e.conn.GetOrBuildProducer(proberBuilder{})
 	go func() {
 		defer release()
-		defer wire.life.ProbeOver()
+		defer wire.life.ProbeOver(number)
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		_ = stub.(*prober).ask(ctx, wire.life.ProbeSent) //nolint:forcetypeassert // what it was built as
+		_ = stub.(*prober).ask(ctx, func() { wire.life.ProbeSent(number) }) //nolint:forcetypeassert // what it was built as
 	}()
 }
 

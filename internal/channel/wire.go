@@ -25,8 +25,11 @@ func (c *connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write is called by one goroutine at a time.
 func (c *connection) Write(p []byte) (int, error) {
+	c.life.Writing.Store(true)
 	n, err := c.Conn.Write(p)
+	c.life.Writing.Store(false)
 	if n > 0 {
 		c.life.Written.Add(uint64(n))
 	}

@@ -11,20 +11,23 @@ import (
 const (
 	// checksPerSilence is how finely silence is measured.
 	checksPerSilence = 4
-	// late is how many periods a check may be late by before it proves nothing.
-	late = 2
 	// remember is for how many silences a condemned connection counts, so that a
 	// fleet is not closed one half after the other.
 	remember = 8
 	// longest is to which multiple waits between probes double.
 	longest = 5
+	// slowFor is how long a peer that answered a probe is known to be slow. It is
+	// probed before it is suspected.
+	slowFor = time.Minute
 )
 
 // A Group watches the connections of one channel. It is used by one goroutine
 // at a time.
 type Group struct {
 	policy policy.Liveness
-	due    time.Duration   // when the next check was to be; 0 is never
+	last   time.Duration   // when the last check was
+	due    time.Duration   // when the next one was to be; 0 is never
+	late   bool            // the last one was
 	closed []time.Duration // when connections were condemned
 
 	candidates []int
@@ -51,33 +54,47 @@ func (g *Group) Check(now time.Duration, connections []*Connection) (orders []Or
 		return g.orders, 0
 	}
 	period := max(g.policy.Silence/checksPerSilence, 1)
-	if g.due > 0 && now > g.due+late*period { // we were held up, not they
+	if lost := g.lost(now, period); lost > 0 {
 		for _, c := range connections {
-			c.hold(now - g.due)
+			c.hold(lost)
 		}
 	}
+	able := room(g.policy, len(connections)) > 0 // somebody may be suspected
 	busy := false
 	for i, c := range connections {
-		if c.observe(now) {
+		if c.observe(now) || c.known && c.socket.Unread > 0 {
 			g.clear(now, i, c)
 		}
 		waiting := c.sent.Load() != c.over.Load()
-		if waiting || c.waits > 0 || c.state != trusted {
-			busy = true
+		if c.asked.Load() && c.asked.Swap(false) && able && c.state == trusted {
+			c.state = asked
+			g.order(i, Probe, c.start(now))
 		}
 		if c.state == trusted && c.silent(now, g.policy.Silence, waiting) {
+			if now < c.slow && able {
+				c.state = asked
+				g.order(i, Probe, c.start(now))
+			} else {
+				g.candidates = append(g.candidates, i)
+			}
+		}
+		if c.state == asked && now-c.began >= g.grace() {
 			g.candidates = append(g.candidates, i)
+		}
+		if waiting || c.waits > 0 || c.state != trusted {
+			busy = true
 		}
 	}
 	g.suspect(now, connections)
 	g.due = now + period
 	for i, c := range connections {
 		g.probe(now, i, c)
-		if c.state == probed { // its time-out is short, and need not be rounded up
-			if end := max(c.began, c.stream) + g.policy.ProbeTimeout; end > now {
+		if c.Probing() && !g.late { // its time-out is short, and need not be rounded up
+			if end := max(c.began, c.since) + g.policy.ProbeTimeout; end > now {
 				g.due = min(g.due, end)
 			}
 		}
+		c.known = false
 	}
 	if busy {
 		return g.orders, g.due
@@ -85,7 +102,7 @@ func (g *Group) Check(now time.Duration, connections []*Connection) (orders []Or
 	g.due = 0
 	for _, c := range connections {
 		c.asleep.Store(true)
-		if c.sent.Load() != c.count { // one came in between
+		if c.sent.Load() != c.count || c.asked.Load() { // one came in between
 			c.asleep.Store(false)
 			g.due = now + period
 		}
@@ -93,20 +110,57 @@ func (g *Group) Check(now time.Duration, connections []*Connection) (orders []Or
 	return g.orders, g.due
 }
 
-// clear ends a suspicion.
+// lost returns how much of the time since the last check does not count. A
+// check that is late says that this process was held up, and its reader with
+// it: what has arrived in the meantime may be unread. So a late check counts
+// for nothing, and each that follows it late for one period: a process that is
+// starved all the time still finds who is dead, after as many checks.
+func (g *Group) lost(now, period time.Duration) time.Duration {
+	passed, again := now-g.last, g.late
+	g.late = g.due > 0 && now > g.due+period
+	g.last = now
+	switch {
+	case !g.late:
+		return 0
+	case again:
+		return max(passed-period, 0)
+	default:
+		return passed
+	}
+}
+
+// grace is how long the probe of a peer that is known to be slow may go
+// unanswered before it is suspected.
+func (g *Group) grace() time.Duration { return min(g.policy.Silence, g.policy.ProbeTimeout/2) }
+
+// clear ends a suspicion, or a probe that something was read after.
 func (g *Group) clear(now time.Duration, i int, c *Connection) {
-	if c.state != suspected && c.state != probed {
+	if c.state == trusted || c.state == condemned {
 		return
 	}
-	if c.state == probed { // perhaps only the probe was answered
+	if c.Probing() { // perhaps only the probe was answered
 		c.calm = min(c.calm+1, longest)
+		c.slow = now + slowFor
 	}
-	c.state, c.fails = trusted, 0
-	c.old, c.waits, c.quiet = c.sent.Load(), 0, now
+	if c.state == asked {
+		g.order(i, Answered, c.number)
+	} else {
+		g.order(i, Clear, c.number)
+	}
+	c.trust(now)
 	c.suspect.Store(false)
-	c.probe.Store(noProbe)
-	g.order(i, Clear)
 }
+
+// trust begins all measures anew.
+func (c *Connection) trust(now time.Duration) {
+	c.state, c.fails, c.again = trusted, 0, 0
+	c.old, c.waits, c.quiet = c.sent.Load(), 0, now
+	c.stop()
+}
+
+// room returns how many of a number of connections may be suspected or closed
+// at once, which is never all.
+func room(p policy.Liveness, of int) int { return min(of*p.MaxPercent/100, of-1) }
 
 // suspect makes suspects of those that are silent for longest, as many as the
 // share allows, which is never all.
@@ -123,61 +177,64 @@ func (g *Group) suspect(now time.Duration, connections []*Connection) {
 			bad++
 		case condemned: // already among the closed, and not yet dropped
 			pool--
-		case trusted:
+		case trusted, asked:
 		}
 	}
-	room := min(pool*g.policy.MaxPercent/100, pool-1) - bad
+	left := room(g.policy, pool) - bad
 	slices.SortStableFunc(g.candidates, func(a, b int) int {
 		return cmp.Compare(connections[a].quiet, connections[b].quiet)
 	})
-	for _, i := range g.candidates[:min(max(room, 0), len(g.candidates))] {
+	for _, i := range g.candidates[:min(max(left, 0), len(g.candidates))] {
 		c := connections[i]
-		c.state, c.again = suspected, now
+		if c.state == asked {
+			c.state = probed
+		} else {
+			c.state, c.again = suspected, now
+		}
 		c.suspect.Store(!g.policy.DryRun)
-		g.order(i, Suspect)
+		g.order(i, Suspect, c.number)
 	}
 }
 
 // probe moves a suspicion on.
 func (g *Group) probe(now time.Duration, i int, c *Connection) {
-	switch {
-	case c.state == suspected && now >= c.again:
-		c.state, c.began, c.stream, c.wrote = probed, now, 0, c.Written.Load()
-		c.probe.Store(probeStarted)
-		g.order(i, Probe)
-	case c.state == probed:
-		g.verdict(now, i, c)
+	switch c.state {
+	case suspected:
+		if now >= c.again {
+			c.state = probed
+			g.order(i, Probe, c.start(now))
+		}
+	case asked, probed:
+		g.judge(now, i, c)
+	case trusted, condemned:
 	}
 }
 
-// verdict decides over a connection with a probe, from which nothing was read
-// since before the probe began.
-func (g *Group) verdict(now time.Duration, i int, c *Connection) {
-	p := c.probe.Load()
-	if p == probeSent && c.stream == 0 {
-		c.stream = max(c.began, 1) // its bytes may have been written at once
-		if now-c.began > g.policy.ProbeTimeout/2 {
-			c.stream = now // it waited, and has yet to be answered
-		}
-	}
-	wrote := c.Written.Load() != c.wrote
+// judge decides over a connection with a probe.
+func (g *Group) judge(now time.Duration, i int, c *Connection) {
+	f := c.find(now, g.policy.ProbeTimeout)
 	switch {
-	case c.Read.Load() != c.read: // a moment ago: the next check clears it
-	case p == probeSent && wrote && now-c.stream >= g.policy.ProbeTimeout:
-		c.state = condemned
+	case f == silence && c.state == probed:
 		g.closed = append(g.closed, now)
-		g.order(i, Condemn)
+		g.order(i, Condemn, c.number)
+		c.state = condemned
 		if g.policy.DryRun {
-			c.state, c.old, c.waits, c.quiet = trusted, c.sent.Load(), 0, now
 			c.calm = min(c.calm+1, longest)
+			c.trust(now)
 		}
-	case p == probeOver, p != probeSent && now-c.began >= g.policy.ProbeTimeout,
-		!wrote && now-c.began >= 2*g.policy.ProbeTimeout:
+	case f == silence, f == nothing: // or there are suspects enough
 		c.fails = min(c.fails+1, longest)
-		c.state, c.again = suspected, now+g.policy.Silence<<c.fails
-		c.probe.Store(noProbe)
-		g.order(i, Inconclusive)
+		c.again = now + g.policy.Silence<<c.fails
+		if c.state == probed {
+			c.state = suspected
+		} else {
+			c.state, c.slow = trusted, 0
+		}
+		c.stop()
+		g.order(i, Inconclusive, c.number)
 	}
 }
 
-func (g *Group) order(i int, a Action) { g.orders = append(g.orders, Order{Index: i, Action: a}) }
+func (g *Group) order(i int, a Action, probe uint64) {
+	g.orders = append(g.orders, Order{Index: i, Action: a, Probe: probe})
+}

@@ -10,6 +10,16 @@
 // still nothing is read, the connection is condemned and to be closed hard,
 // which ends all that hangs on it.
 //
+// A peer that has answered a probe is slow, not dead: for a minute after, its
+// silence is asked about first, and it is suspected only if the probe goes
+// unanswered for as long as half of its time. So a service whose answers take
+// a second is left in peace, and its server that hangs is found a quarter of a
+// second later.
+//
+// A probe that is not yet on the wire proves nothing. It may wait for a stream,
+// for this process to be scheduled, or, in the kernel, behind an upload. What the
+// kernel says is asked only while there is a probe.
+//
 // # The driver
 //
 // On the path of a call there are two atomic additions per attempt,
@@ -20,18 +30,23 @@
 //   - [Group.Check] when the time that the last one returned has come, and when
 //     Sent returned true, which happens at most once after a Check that
 //     returned zero: while nothing is in flight, no timer runs.
+//     Before it, [Connection.Look] for those that are [Connection.Probing], if
+//     the kernel can be asked.
 //   - For each [Order] with [Probe]: one RPC on that connection alone, which is
-//     not told to Sent and Over, and is cancelled by the next order for that
-//     connection; [Connection.ProbeSent] once its stream exists (with grpc-go:
-//     after NewStream, which waits for the peer's stream limit), and
-//     [Connection.ProbeOver] when it ended in any way. What it answered is of no
-//     interest: an answer is bytes.
+//     not told to Sent and Over; [Connection.ProbeSent] once its stream exists
+//     (with grpc-go: after NewStream, which waits for the peer's stream limit),
+//     and [Connection.ProbeOver] when it ended in any way, both with the order's
+//     number. It may go on when the next order comes: what becomes of it then is
+//     ignored. What it answered is of no interest: an answer is bytes.
 //   - For each [Condemn]: close the net.Conn, and drop the Connection.
 //   - [Connection.Suspect] in a pick: one atomic load.
 //
+//   - [Connection.Ask] for what waits and is no attempt, such as a stream.
+//
 // A check sees silence with the resolution of its period, a quarter of the
-// policy's Silence. One that comes late, because the process was stopped or
-// starved, proves nothing about peers, and starts all measures anew.
+// policy's Silence. One that is late by more than a period, because the process
+// was stopped or starved, proves nothing about peers: the time before it does
+// not count, or as one period if the check before it was late too.
 package liveness
 
 // An Action is what the driver is to do about a connection.
@@ -44,16 +59,19 @@ const (
 	// Probe is to start the one probe.
 	Probe
 	// Inconclusive says that the probe could not be sent, or ended with nothing
-	// read: cancel it, another follows later.
+	// read. Another follows later while the connection is suspected.
 	Inconclusive
-	// Clear says that something was read: cancel the probe if it still runs.
+	// Clear says that something was read.
 	// [Connection.Suspect] is false from now on.
 	Clear
 	// Condemn is to close the connection hard. With a dry run, only to say so.
 	Condemn
+	// Answered says that something was read after the probe of a connection that
+	// was not suspected: nothing is to be done.
+	Answered
 )
 
-var actionNames = [...]string{Suspect: "suspect", Probe: "probe", Inconclusive: "inconclusive", Clear: "clear", Condemn: "condemn"}
+var actionNames = [...]string{Suspect: "suspect", Probe: "probe", Inconclusive: "inconclusive", Clear: "clear", Condemn: "condemn", Answered: "answered"}
 
 // String returns the action's word.
 func (a Action) String() string {
@@ -68,4 +86,6 @@ type Order struct {
 	// Index is the connection's place in what Check was given.
 	Index  int
 	Action Action
+	// Probe is the number of the connection's latest probe.
+	Probe uint64
 }

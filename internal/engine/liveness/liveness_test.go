@@ -32,6 +32,7 @@ func condemnedAfter(pol policy.Liveness, n int, p peer, lasting time.Duration) (
 	c := connections[0]
 	_, due := g.Check(1, connections)
 	var probe time.Duration
+	var number uint64
 	for now := start; now < start+lasting; now += ms {
 		switch {
 		case now == start:
@@ -46,14 +47,14 @@ func condemnedAfter(pol policy.Liveness, n int, p peer, lasting time.Duration) (
 			c.Over(false)
 		}
 		if probe > 0 && now == probe+ms && !p.queues {
-			c.ProbeSent()
+			c.ProbeSent(number)
 			if !p.blocks {
 				c.Written.Add(50)
 			}
 		}
 		if probe > 0 && p.probesAfter > 0 && now == probe+p.probesAfter && !p.queues {
 			c.Read.Add(50)
-			c.ProbeOver()
+			c.ProbeOver(number)
 		}
 		if due == 0 || now < due {
 			continue
@@ -63,11 +64,11 @@ func condemnedAfter(pol policy.Liveness, n int, p peer, lasting time.Duration) (
 		for _, o := range orders {
 			switch o.Action {
 			case Probe:
-				probe = now
+				probe, number = now, o.Probe
 				probes++
 			case Condemn:
 				return now - start, probes, c.Suspect()
-			case Suspect, Clear, Inconclusive:
+			case Suspect, Clear, Inconclusive, Answered:
 			}
 		}
 	}
@@ -117,7 +118,7 @@ func TestWhatIsCondemned(t *testing.T) {
 }
 
 func TestActionsHaveWords(t *testing.T) {
-	for a, want := range []string{"", "suspect", "probe", "inconclusive", "clear", "condemn", ""} {
+	for a, want := range []string{"", "suspect", "probe", "inconclusive", "clear", "condemn", "answered", ""} {
 		if got := Action(a).String(); got != want {
 			t.Errorf("%d is %q, want %q", a, got, want)
 		}
@@ -172,8 +173,9 @@ func TestCallsAndChecksAtOnce(t *testing.T) {
 				c.Sent()
 				c.Written.Add(1)
 				c.Suspect()
-				c.ProbeSent()
-				c.ProbeOver()
+				c.ProbeSent(uint64(i))
+				c.ProbeOver(uint64(i))
+				c.Ask()
 				c.Read.Add(1)
 				c.Over(i%3 == 0)
 			}

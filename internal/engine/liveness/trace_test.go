@@ -20,7 +20,9 @@ var update = flag.Bool("update", false, "rewrite the orders in testdata/*.trace"
 //	connections 3
 //	10ms sent 0
 //	20ms write 0 1
-//	500ms over | timeout | read | probe-sent | probe-over | drop 0
+//	500ms over | timeout | read | writing | written | ask | drop 0
+//	500ms probe-sent | probe-over 0, of the latest probe, or 0#1 of the first
+//	600ms socket 0 acked=100 unacked=0 unsent=0 unread=0, from now on
 //	900ms stall 2s
 //	5s wait
 //
@@ -63,14 +65,22 @@ type player struct {
 	group       *Group
 	connections []*Connection
 	names       []int
+	sockets     map[*Connection]Socket
+	numbers     map[*Connection]uint64
 	due         time.Duration
 	out         strings.Builder
 }
 
 func (p *player) check(now time.Duration) {
+	for c, s := range p.sockets {
+		if c.Probing() {
+			c.Look(s)
+		}
+	}
 	orders, next := p.group.Check(now, p.connections)
 	for _, o := range orders {
 		fmt.Fprintf(&p.out, "-> %v %v %d\n", now, o.Action, p.names[o.Index])
+		p.numbers[p.connections[o.Index]] = o.Probe
 	}
 	p.due = next
 }
@@ -82,7 +92,7 @@ func (p *player) until(now time.Duration) {
 }
 
 func replay(trace string) (string, error) {
-	p := &player{group: New(quick())}
+	p := &player{group: New(quick()), sockets: make(map[*Connection]Socket), numbers: make(map[*Connection]uint64)}
 	for line := range strings.SplitSeq(strings.TrimRight(trace, "\n"), "\n") {
 		if strings.HasPrefix(line, "->") {
 			continue
@@ -126,17 +136,41 @@ func (p *player) play(now time.Duration, event []string) error {
 			p.due = now + d
 		}
 		return nil
-	}
-	for _, arg := range event[1:] {
+	case "socket":
 		var name int
-		if _, err := fmt.Sscan(arg, &name); err != nil {
+		var s Socket
+		if _, err := fmt.Sscanf(strings.Join(event[1:], " "), "%d acked=%d unacked=%d unsent=%d unread=%d",
+			&name, &s.Acked, &s.Unacked, &s.Unsent, &s.Unread); err != nil {
 			return err
 		}
 		i := slices.Index(p.names, name)
 		if i < 0 {
 			return errors.New("no such connection")
 		}
-		switch c := p.connections[i]; event[0] {
+		p.sockets[p.connections[i]] = s
+		return nil
+	}
+	for _, arg := range event[1:] {
+		var name int
+		var number uint64
+		arg, of, numbered := strings.Cut(arg, "#")
+		if _, err := fmt.Sscan(arg, &name); err != nil {
+			return err
+		}
+		if numbered {
+			if _, err := fmt.Sscan(of, &number); err != nil {
+				return err
+			}
+		}
+		i := slices.Index(p.names, name)
+		if i < 0 {
+			return errors.New("no such connection")
+		}
+		c := p.connections[i]
+		if !numbered {
+			number = p.numbers[c]
+		}
+		switch event[0] {
 		case "sent":
 			c.Written.Add(100)
 			if c.Sent() {
@@ -148,12 +182,21 @@ func (p *player) play(now time.Duration, event []string) error {
 			c.Over(true)
 		case "read":
 			c.Read.Add(100)
+		case "writing":
+			c.Writing.Store(true)
+		case "written":
+			c.Writing.Store(false)
+			c.Written.Add(100)
+		case "ask":
+			if c.Ask() {
+				p.check(now)
+			}
 		case "write":
 			c.Written.Add(100)
 		case "probe-sent":
-			c.ProbeSent()
+			c.ProbeSent(number)
 		case "probe-over":
-			c.ProbeOver()
+			c.ProbeOver(number)
 		case "drop":
 			p.connections = slices.Delete(p.connections, i, i+1)
 			p.names = slices.Delete(p.names, i, i+1)
