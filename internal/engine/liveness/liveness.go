@@ -40,7 +40,6 @@
 //     ignored. What it answered is of no interest: an answer is bytes.
 //   - For each [Condemn]: close the net.Conn, and drop the Connection.
 //   - [Connection.Suspect] in a pick: one atomic load.
-//
 //   - [Connection.Ask] for what waits and is no attempt, such as a stream.
 //
 // A check sees silence with the resolution of its period, a quarter of the
