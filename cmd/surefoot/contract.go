@@ -1,52 +1,66 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 
-	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/contract"
+	"github.com/surefoot-rpc/surefoot/contract/yaml"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
-	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
-// labContract reads what a scenario's contract says of the lab's service; nil
-// when it says nothing.
-func labContract(text string) (*surefootv1.Contract, error) {
-	if text == "" {
-		return nil, nil //nolint:nilnil // no contract is no mistake
+// contractOptions is the contract for the clients of a surefoot arm, of which
+// document is a contract file; "" for one that says nothing.
+func contractOptions(document string) ([]surefoot.ClientOption, error) {
+	if document == "" {
+		return nil, nil
 	}
-	var service surefootv1.Service
-	if err := prototext.Unmarshal([]byte(text), &service); err != nil {
-		return nil, fmt.Errorf("contract: %w", err)
-	}
-	return &surefootv1.Contract{ServiceName: inventoryv1.Inventory_ServiceDesc.ServiceName, Service: &service}, nil
-}
-
-// contractOptions is the contract for the clients of the surefoot arm.
-func contractOptions(text string) ([]surefoot.ClientOption, error) {
-	c, err := labContract(text)
-	if c == nil || err != nil {
+	file, err := yaml.Parse("the scenario", []byte(document))
+	if err != nil {
 		return nil, err
 	}
-	return []surefoot.ClientOption{surefoot.WithContract(c)}, nil
+	return []surefoot.ClientOption{surefoot.WithContractFile(file)}, nil
 }
 
-// checkContract finds the mistakes of a scenario's contract before anything
+// checkContracts finds the mistakes of a scenario's contracts before anything
 // runs, the same that a client would find.
-func checkContract(file string, given scenario.Contract) error {
-	c, err := labContract(given.Text)
-	if c != nil && err == nil {
-		_, err = contract.Compile(contract.Sources{
-			Services:  []protoreflect.ServiceDescriptor{inventoryv1.File_inventory_proto.Services().Get(0)},
-			Contracts: []*surefootv1.Contract{c},
-		})
+func checkContracts(file string, s *scenario.Scenario) error {
+	var errs []error
+	checked := map[string]bool{"": true}
+	for _, arm := range s.Arms {
+		document := arm.Contract.Document()
+		if !checked[document] {
+			checked[document] = true
+			errs = append(errs, checkContract(file, document))
+		}
 	}
-	if err != nil {
-		return scenario.Errors{{File: file, Line: given.Line, Column: 1, Text: err.Error()}}
-	}
-	return nil
+	return errors.Join(errs...)
 }
+
+func checkContract(name, document string) error {
+	file, err := yaml.Parse(name, []byte(document))
+	if err != nil {
+		return contractError{err.Error()}
+	}
+	_, err = contract.Compile(contract.Sources{
+		Services: []protoreflect.ServiceDescriptor{inventoryv1.File_inventory_proto.Services().Get(0)},
+		Files:    []*contract.File{file},
+	})
+	wrong, is := errors.AsType[*contract.Error](err)
+	if !is {
+		return err
+	}
+	var errs []error
+	for _, p := range wrong.Problems {
+		errs = append(errs, contractError{p.String()})
+	}
+	return errors.Join(errs...)
+}
+
+// contractError is a mistake in a contract; it begins with file:line:column.
+type contractError struct{ text string }
+
+func (e contractError) Error() string { return e.text }

@@ -39,7 +39,7 @@ func fields(t *testing.T) []string {
 	var names []string
 	for section, text := range map[string]string{
 		"": unknown + ": 1", "fleet.": "fleet: {" + unknown + ": 1}", "dns.": "dns: {" + unknown + ": 1}", "load.": "load: {" + unknown + ": 1}",
-		"fault ": "timeline: [{" + unknown + ": 1}]", "expectation ": "expect: [{" + unknown + ": 1}]",
+		"fault ": "timeline: [{" + unknown + ": 1}]", "expectation ": "expect: [{" + unknown + ": 1}]", "arm ": "arms: [{" + unknown + ": 1}]",
 	} {
 		_, err := scenario.Parse("s.yaml", []byte("# Why.\n"+text+"\n"))
 		found := known.FindStringSubmatch(fmt.Sprint(err))
@@ -65,7 +65,7 @@ func TestPageNamesEverything(t *testing.T) {
 	}
 	page := string(text)
 	var want []string
-	for _, arm := range scenario.Arms() {
+	for _, arm := range scenario.Clients() {
 		want = append(want, "`"+string(arm)+"`")
 	}
 	for _, kind := range scenario.FaultKinds() {

@@ -37,13 +37,13 @@ func findScenario(name string) (*scenario.Scenario, error) {
 	return readScenario(path.Join("scenarios", file), text)
 }
 
-// readScenario reads a scenario and its contract.
+// readScenario reads a scenario and its contracts.
 func readScenario(file string, text []byte) (*scenario.Scenario, error) {
 	s, err := scenario.Parse(file, text)
 	if err != nil {
 		return nil, err
 	}
-	return s, checkContract(file, s.Contract)
+	return s, checkContracts(file, s)
 }
 
 // all is the name for every scenario in the binary.
@@ -58,11 +58,13 @@ func findScenarios(names []string) ([]*scenario.Scenario, error) {
 	}
 	for _, name := range names {
 		s, err := findScenario(name)
-		switch mistakes, inFile := errors.AsType[scenario.Errors](err); {
+		_, inFile := errors.AsType[scenario.Errors](err)
+		_, inContract := errors.AsType[contractError](err)
+		switch {
 		case err == nil:
 			found = append(found, s)
-		case inFile:
-			wrong = append(wrong, mistakes.Error()) // begins with file:line, for editors
+		case inFile, inContract:
+			wrong = append(wrong, err.Error()) // begins with file:line, for editors
 		default:
 			wrong = append(wrong, "surefoot: "+err.Error())
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/lab"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/role"
@@ -43,7 +44,14 @@ func hiddenCommands() []*cobra.Command {
 			if err := json.Unmarshal([]byte(args[0]), &order); err != nil {
 				return fmt.Errorf("the order: %w", err)
 			}
-			return role.Serve(cmd.Context(), order, os.Stdin, os.Stdout)
+			var contract []surefoot.ClientOption
+			if order.Next != nil {
+				var err error
+				if contract, err = contractOptions(order.Next.Contract); err != nil {
+					return err
+				}
+			}
+			return role.Serve(cmd.Context(), order, contract, os.Stdin, os.Stdout)
 		}),
 		hidden(p.Load, "clients of one arm", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 			var order protocol.LoadOrder

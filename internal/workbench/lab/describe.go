@@ -19,6 +19,9 @@ func describe(f scenario.Fault) string {
 	if f.Kind == scenario.Answer {
 		how = fmt.Sprintf(" %s to %d %% of calls", f.Code, f.Share)
 	}
+	if f.Kind == scenario.LoseReply {
+		how = fmt.Sprintf(" of %d %% of calls", f.Share)
+	}
 	names := make([]string, len(f.Servers))
 	for i, n := range f.Servers {
 		names[i] = fmt.Sprint(n)

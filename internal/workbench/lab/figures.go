@@ -16,6 +16,7 @@ type evidence struct {
 	fault      <-chan protocol.Instant // holds the instant of the first harm, if there was one
 	badReplies int                     // kinds of bad replies that DNS gave
 	address    func(server int) string
+	served     map[int]protocol.Served // by the number of the server; nil where nobody wants to know
 }
 
 // serverName is what server n answers under.
@@ -28,9 +29,9 @@ func armReport(arm scenario.Arm, s *scenario.Scenario, sum protocol.Tally, e evi
 		return report.Arm{}, err
 	}
 	a := report.Arm{
-		Name: string(arm), Calls: sum.Calls, OK: sum.OK, Errors: sum.Errors, Attempts: sum.Attempts,
+		Name: arm.Name, Client: string(arm.Client), Calls: sum.Calls, OK: sum.OK, Errors: sum.Errors, Attempts: sum.Attempts,
 		P50: latency.P50, P99: latency.P99, Max: latency.Max,
-		BusiestOverMean: sum.BusiestOverMean(s.Fleet.Servers),
+		BusiestOverMean: sum.BusiestOverMean(s.LayerSize()),
 		Bad:             sum.Bad,
 		MaxLag:          float64(sum.MaxLag.Microseconds()) / 1000,
 	}
@@ -43,6 +44,12 @@ func armReport(arm scenario.Arm, s *scenario.Scenario, sum protocol.Tally, e evi
 		a.Timeline = append(a.Timeline, report.Slice{Calls: slice.Calls, Bad: slice.Bad})
 	}
 	m := measure{s, sum, e}
+	a.BudgetUsed = m.budgetUsed()
+	a.BottomAttempts, a.WastedWork = m.bottom(), m.wasted()
+	a.Goodput = m.goodput()
+	if s.Load.Writes > 0 && e.served != nil {
+		a.Writes = &report.Writes{FailedIdempotent: sum.Reads.Calls - sum.Reads.OK, AppliedTwice: m.appliedTwice()}
+	}
 	a.Closed = m.closed()
 	a.NewShare = m.newShare()
 	a.BadShare = m.badShare()
@@ -90,6 +97,21 @@ func (m measure) quiet(a *report.Arm) error {
 	return nil
 }
 
+// goodput is the part of the calls that succeeded, before the first fault and
+// when the service should have recovered.
+func (m measure) goodput() *report.Goodput {
+	before, settled := m.sum.Before, m.sum.Settled
+	if before.Calls == 0 {
+		return nil
+	}
+	g := &report.Goodput{Before: float64(before.OK) / float64(before.Calls)}
+	if settled.Calls > 0 {
+		after := float64(settled.OK) / float64(settled.Calls)
+		g.After = &after
+	}
+	return g
+}
+
 // closed counts the connections that ended though their server was not dead.
 func (m measure) closed() *int64 {
 	var n int64
@@ -130,7 +152,7 @@ func (m measure) server(c protocol.Closed) int {
 }
 
 // share is the part of the attempts in [from, to) that went to the servers, and
-// false when there were none or the servers have no addresses of their own.
+// false when there were none or callers do not know the servers' addresses.
 func (m measure) share(servers []int, from, to time.Duration) (float64, bool) {
 	var part, all int64
 	addresses := make([]string, len(servers))
@@ -143,7 +165,7 @@ func (m measure) share(servers []int, from, to time.Duration) (float64, bool) {
 			part += n
 		}
 	}
-	if all == 0 || m.s.DNS.VirtualIP {
+	if all == 0 || m.s.DNS.VirtualIP || m.s.Fleet.Layers > 1 {
 		return 0, false
 	}
 	return float64(part) / float64(all), true
@@ -185,7 +207,7 @@ const (
 // run when it never was.
 func (m measure) returned() *float64 {
 	t, struck := m.s.Trouble()
-	if !struck || !t.Healed || m.s.DNS.VirtualIP {
+	if !struck || !t.Healed || m.s.DNS.VirtualIP || m.s.Fleet.Layers > 1 {
 		return nil
 	}
 	back := m.s.Load.Duration

@@ -76,7 +76,7 @@ func TestSharesOverTime(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			sc := &scenario.Scenario{
-				Fleet: scenario.Fleet{Servers: 4}, Load: scenario.Load{Duration: 20 * s},
+				Fleet: scenario.Fleet{Servers: 4, Layers: 1}, Load: scenario.Load{Duration: 20 * s},
 				DNS: scenario.DNS{VirtualIP: test.virtual}, Timeline: test.timeline,
 			}
 			sum := protocol.Tally{Streams: protocol.Streams{}}
@@ -98,7 +98,7 @@ func TestSharesOverTime(t *testing.T) {
 // A connection ends with a server that dies; any other end is a choice.
 func TestClosedConnections(t *testing.T) {
 	sc := &scenario.Scenario{
-		Fleet: scenario.Fleet{Servers: 3}, Load: scenario.Load{Duration: 20 * time.Second},
+		Fleet: scenario.Fleet{Servers: 3, Layers: 1}, Load: scenario.Load{Duration: 20 * time.Second},
 		Timeline: []scenario.Fault{
 			{At: 5 * time.Second, Kind: scenario.Kill, Servers: []int{1}},
 			{At: 9 * time.Second, Kind: scenario.Restart, Servers: []int{1}},
@@ -122,7 +122,7 @@ func TestClosedConnections(t *testing.T) {
 // Keys are counted as one who follows each key by hand would.
 func TestKeysAgainstAModel(t *testing.T) {
 	sc := &scenario.Scenario{
-		Fleet: scenario.Fleet{Servers: 5}, Load: scenario.Load{Duration: 20 * time.Second},
+		Fleet: scenario.Fleet{Servers: 5, Layers: 1}, Load: scenario.Load{Duration: 20 * time.Second},
 		Timeline: []scenario.Fault{{At: 5 * time.Second, Kind: scenario.Kill, Servers: []int{1, 2}}},
 	}
 	end := protocol.Instant(18 * time.Second)

@@ -21,9 +21,8 @@ type fleet struct {
 	registry registry // where servers are listed
 	children *spawner
 	args     []string // that start a server
-	dns      scenario.DNS
-	work     time.Duration
-	maxAge   time.Duration // of connections; 0 for any
+	scenario *scenario.Scenario
+	arm      scenario.Arm
 
 	servers   map[int]*program
 	accidents chan error // servers that ended without a fault
@@ -53,17 +52,36 @@ func (f *fleet) start(ctx context.Context, servers []int) error {
 }
 
 func (f *fleet) launch(n int) error {
-	p, err := launch(f.children, f.args, fmt.Sprintf("server %d", n), protocol.ServeOrder{
-		Name:   serverName(n),
-		Listen: netip.AddrPortFrom(f.world.address(n), servicePort).String(),
-		Work:   f.work,
-		MaxAge: f.maxAge,
-	}, "GOMAXPROCS=1")
+	p, err := launch(f.children, f.args, fmt.Sprintf("server %d", n), f.order(n), "GOMAXPROCS=1")
 	if err != nil {
 		return err
 	}
 	f.servers[n] = p
 	return nil
+}
+
+// order is what server n is told to be.
+func (f *fleet) order(n int) protocol.ServeOrder {
+	s := f.scenario
+	order := protocol.ServeOrder{
+		Name:   serverName(n),
+		Listen: netip.AddrPortFrom(f.world.address(n), servicePort).String(),
+		Work:   s.Fleet.Work, Concurrency: s.Fleet.Concurrency,
+		SlowPercent: s.Fleet.SlowPercent, SlowWork: s.Fleet.SlowWork,
+	}
+	if f.arm.Client == scenario.GRPCMaxAge {
+		order.MaxAge = s.Fleet.MaxConnectionAge
+	}
+	if s.Fleet.Layers > 1 {
+		order.Plain = f.arm.Client != scenario.Surefoot
+	}
+	if layer := s.Layer(n); layer < s.Fleet.Layers {
+		order.Next = &protocol.Further{
+			Client: string(f.arm.Client), Target: f.world.target(layer + 1), Contract: f.arm.Contract.Document(),
+			AttemptTimeout: s.Load.AttemptTimeout, Timeout: s.Load.Deadline,
+		}
+	}
+	return order
 }
 
 // ready waits until the server listens, lists it, and watches over it.
@@ -117,6 +135,8 @@ func (f *fleet) strike(ctx context.Context, fault scenario.Fault, n int) error {
 		return p.tell(protocol.Behave{Factor: fault.Factor})
 	case scenario.Answer:
 		return p.tell(protocol.Behave{Code: fault.Code, Share: fault.Share})
+	case scenario.LoseReply:
+		return p.tell(protocol.Behave{Cut: true, Share: fault.Share})
 	case scenario.Recover:
 		return p.tell(protocol.Behave{})
 	case scenario.Stop:
@@ -136,12 +156,12 @@ func (f *fleet) strike(ctx context.Context, fault scenario.Fault, n int) error {
 // the registry, unless it is called off because the server comes back.
 func (f *fleet) delistLater(ctx context.Context, n int) {
 	ctx, f.keep[n] = context.WithCancel(ctx)
-	if f.dns.DelistAfter == 0 {
+	if f.scenario.DNS.DelistAfter == 0 {
 		return
 	}
 	at := f.world.address(n)
 	f.delisting.Go(func() {
-		if wait(ctx, f.dns.DelistAfter) == nil {
+		if wait(ctx, f.scenario.DNS.DelistAfter) == nil {
 			if err := f.registry.delist(at); err != nil {
 				f.accident(fmt.Errorf("delist server %d: %w", n, err))
 			}

@@ -35,7 +35,7 @@ func TestDelisting(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			names := &nameserver{}
 			names.list(w.address(1), w.address(2))
-			f := &fleet{world: w, registry: dnsRegistry{names}, dns: scenario.DNS{DelistAfter: test.after}, keep: map[int]context.CancelFunc{}}
+			f := &fleet{world: w, registry: dnsRegistry{names}, scenario: &scenario.Scenario{DNS: scenario.DNS{DelistAfter: test.after}}, keep: map[int]context.CancelFunc{}}
 			f.delistLater(t.Context(), 1)
 			if test.back {
 				f.keep[1]()
@@ -52,7 +52,7 @@ func TestDelisting(t *testing.T) {
 // The end of a run does not wait for the registry.
 func TestDelistingEndsWithTheRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	f := &fleet{world: &loopbackWorld{}, registry: dnsRegistry{&nameserver{}}, dns: scenario.DNS{DelistAfter: time.Hour}, keep: map[int]context.CancelFunc{}}
+	f := &fleet{world: &loopbackWorld{}, registry: dnsRegistry{&nameserver{}}, scenario: &scenario.Scenario{DNS: scenario.DNS{DelistAfter: time.Hour}}, keep: map[int]context.CancelFunc{}}
 	f.delistLater(ctx, 1)
 	cancel()
 	f.stop()
@@ -64,7 +64,7 @@ func TestFleetLivesAndDies(t *testing.T) {
 	defer children.close()
 	names := &nameserver{}
 	f := &fleet{
-		world: w, names: names, registry: dnsRegistry{names}, children: children, args: []string{pod}, dns: scenario.DNS{DelistAfter: time.Millisecond},
+		world: w, names: names, registry: dnsRegistry{names}, children: children, args: []string{pod}, scenario: &scenario.Scenario{DNS: scenario.DNS{DelistAfter: time.Millisecond}},
 		servers: map[int]*program{}, keep: map[int]context.CancelFunc{}, accidents: make(chan error, 1),
 	}
 	defer f.stop()
@@ -111,7 +111,7 @@ func TestFleetLivesAndDies(t *testing.T) {
 	late := startTogether + 2
 	strike(scenario.Join, late)
 	wantListed("after a server joined", append(slices.Clone(all[1:]), 1, late)...)
-	for _, kind := range []scenario.FaultKind{scenario.Slow, scenario.Answer, scenario.Recover} {
+	for _, kind := range []scenario.FaultKind{scenario.Slow, scenario.Answer, scenario.LoseReply, scenario.Recover} {
 		strike(kind, late)
 	}
 	select {

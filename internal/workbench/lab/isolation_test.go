@@ -95,7 +95,7 @@ func TestLoopbackWorldsKeepApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := startNameserver(t.Context(), first.nameserver(), 0, 0)
+	names, err := startNameserver(t.Context(), first.nameserver(), 0, 0, oneLayer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"sync"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/report"
@@ -74,7 +75,7 @@ func (k *keeper) do(ctx context.Context) (report.Arm, error) {
 	if err != nil {
 		return report.Arm{}, err
 	}
-	names, err := startNameserver(ctx, w.nameserver(), s.DNS.TTL, s.DNS.Shuffle)
+	names, err := startNameserver(ctx, w.nameserver(), s.DNS.TTL, s.DNS.Shuffle, layers(s, w))
 	if err != nil {
 		return report.Arm{}, err
 	}
@@ -90,14 +91,21 @@ func (k *keeper) do(ctx context.Context) (report.Arm, error) {
 	defer children.close()
 	f := &fleet{
 		world: w, names: names, registry: servers, children: children, args: k.programs.Server,
-		dns: s.DNS, work: s.Fleet.Work,
+		scenario: s, arm: k.job.Arm,
 		servers: map[int]*program{}, keep: map[int]context.CancelFunc{},
 		accidents: make(chan error, s.Fleet.Servers),
 	}
-	if k.job.Arm == scenario.GRPCMaxAge {
-		f.maxAge = s.Fleet.MaxConnectionAge
-	}
 	return k.run(ctx, f)
+}
+
+// layers says to which service an address belongs; one at which nobody lives is
+// of the first.
+func layers(s *scenario.Scenario, w world) func(netip.Addr) int {
+	of := map[netip.Addr]int{}
+	for n := 1; n <= s.Fleet.Servers; n++ {
+		of[w.address(n)] = s.Layer(n)
+	}
+	return func(a netip.Addr) int { return max(of[a], 1) }
 }
 
 // register lists what is in DNS whether or not servers live, and returns the

@@ -74,12 +74,12 @@ func (l *Lab) Run(ctx context.Context, s *scenario.Scenario, progress func(Progr
 	r.Skipped = l.cannot(s)
 	for _, arm := range s.Arms {
 		if r.Skipped != "" {
-			r.Arms = append(r.Arms, report.Arm{Name: string(arm), Skipped: r.Skipped})
+			r.Arms = append(r.Arms, report.Arm{Name: arm.Name, Client: string(arm.Client), Skipped: r.Skipped})
 			continue
 		}
 		got, err := l.keep(ctx, job{Isolation: l.way.isolation, Scenario: s, Arm: arm}, progress)
 		if err != nil {
-			return report.Scenario{}, fmt.Errorf("%s, arm %s: %w", s.Name, arm, err)
+			return report.Scenario{}, fmt.Errorf("%s, arm %s: %w", s.Name, arm.Name, err)
 		}
 		r.Arms = append(r.Arms, *got)
 	}

@@ -19,6 +19,7 @@ import (
 // called from any goroutine.
 type nameserver struct {
 	ttl     time.Duration
+	layer   func(netip.Addr) int // to which service an address belongs
 	servers []*dns.Server
 	done    sync.WaitGroup
 
@@ -36,9 +37,10 @@ const negativeTTL = 1
 
 // startNameserver listens at the address and answers until close. seed 0 keeps
 // the addresses in order; any other shuffles each answer, as the load balancing
-// of DNS servers does, in a sequence that is the same in each run.
-func startNameserver(ctx context.Context, at netip.AddrPort, ttl time.Duration, seed uint64) (*nameserver, error) {
-	s := &nameserver{ttl: ttl}
+// of DNS servers does, in a sequence that is the same in each run. layer says to
+// which service an address belongs.
+func startNameserver(ctx context.Context, at netip.AddrPort, ttl time.Duration, seed uint64, layer func(netip.Addr) int) (*nameserver, error) {
+	s := &nameserver{ttl: ttl, layer: layer}
 	if seed != 0 {
 		s.shuffle = rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a repeatable order is the point
 	}
@@ -94,11 +96,11 @@ func (s *nameserver) delist(a netip.Addr) {
 	s.listed = slices.DeleteFunc(s.listed, func(b netip.Addr) bool { return a == b })
 }
 
-// order is the addresses of one answer.
-func (s *nameserver) order() []netip.Addr {
+// order is the addresses of one answer about the service of a layer.
+func (s *nameserver) order(layer int) []netip.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	addresses := slices.Clone(s.listed)
+	addresses := slices.DeleteFunc(slices.Clone(s.listed), func(a netip.Addr) bool { return s.layer(a) != layer })
 	if s.reply == scenario.Flapping {
 		middle := len(addresses) / 2
 		if s.half++; s.half%2 == 0 {
@@ -124,7 +126,8 @@ func (s *nameserver) answer(w dns.ResponseWriter, query *dns.Msg) {
 	}
 	question := query.Question[0]
 	bad := scenario.Normal
-	if strings.EqualFold(question.Name, serviceName) {
+	layer := layerNamed(question.Name)
+	if layer > 0 {
 		bad = s.asked(question.Qtype)
 	}
 	switch {
@@ -132,11 +135,11 @@ func (s *nameserver) answer(w dns.ResponseWriter, query *dns.Msg) {
 		if !s.spoil(bad, w, reply) {
 			return
 		}
-	case !strings.EqualFold(question.Name, serviceName):
+	case layer == 0:
 		reply.Rcode = dns.RcodeNameError
 	case question.Qtype == dns.TypeA:
 		ttl := uint32(s.ttl / time.Second)
-		for _, a := range s.order() {
+		for _, a := range s.order(layer) {
 			reply.Answer = append(reply.Answer, &dns.A{
 				Hdr: dns.RR_Header{Name: question.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: ttl},
 				A:   a.AsSlice(),
@@ -161,4 +164,14 @@ func (s *nameserver) answer(w dns.ResponseWriter, query *dns.Msg) {
 	reply.Compress = true
 	reply.Truncate(size)
 	_ = w.WriteMsg(reply) // a client that is gone needs no answer
+}
+
+// layerNamed is the layer whose service has the name; 0 when none has.
+func layerNamed(name string) int {
+	for layer := 1; layer <= scenario.MaxLayers; layer++ {
+		if strings.EqualFold(name, nameOf(layer)) {
+			return layer
+		}
+	}
+	return 0
 }

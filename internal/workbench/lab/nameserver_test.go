@@ -11,13 +11,16 @@ import (
 )
 
 // named starts a name server with n addresses.
+// oneLayer is a fleet that calls nobody else.
+func oneLayer(netip.Addr) int { return 1 }
+
 func named(t *testing.T, n int, ttl time.Duration, seed uint64) (*nameserver, string, []string) {
 	t.Helper()
 	w, err := newLoopbackWorld()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := startNameserver(t.Context(), w.nameserver(), ttl, seed)
+	s, err := startNameserver(t.Context(), w.nameserver(), ttl, seed, oneLayer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +149,7 @@ func TestNameserverTruncates(t *testing.T) {
 
 func TestNameserverSaysThatItsPortIsTaken(t *testing.T) {
 	s, at, _ := named(t, 0, 0, 0)
-	_, err := startNameserver(t.Context(), netip.MustParseAddrPort(at), 0, 0)
+	_, err := startNameserver(t.Context(), netip.MustParseAddrPort(at), 0, 0, oneLayer)
 	if err == nil || err.Error() != fmt.Sprintf("listen for DNS on udp %s: listen udp4 %s: bind: address already in use; another program listens there: end it, or wait for the other run of the lab", at, at) {
 		t.Errorf("got %v", err)
 	}

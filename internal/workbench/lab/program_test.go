@@ -174,23 +174,23 @@ func TestArmReport(t *testing.T) {
 		Errors: map[string]int64{"UNAVAILABLE": 2}, Replies: map[string]int64{"a": 6, "b": 2},
 		Slices: []protocol.Slice{{Calls: 10, Bad: 3}},
 	}
-	s := &scenario.Scenario{Fleet: scenario.Fleet{Servers: 2}}
+	s := &scenario.Scenario{Fleet: scenario.Fleet{Servers: 2, Layers: 1}}
 	fault := make(chan protocol.Instant, 1)
 	fault <- 400 * ms
 	e := evidence{fault: fault, address: func(n int) string { return fmt.Sprint(n) }}
-	got, err := armReport(scenario.Surefoot, s, sum, e)
+	got, err := armReport(scenario.Arm{Name: "surefoot", Client: scenario.Surefoot}, s, sum, e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := report.Arm{
-		Name: "surefoot", Calls: 10, OK: 8, Errors: sum.Errors, Attempts: 11, Bad: 3,
+		Name: "surefoot", Client: "surefoot", Calls: 10, OK: 8, Errors: sum.Errors, Attempts: 11, Bad: 3,
 		BusiestOverMean: 1.5, LastBad: 500, MaxLag: 2, Timeline: []report.Slice{{Calls: 10, Bad: 3}},
 		Figures: report.Figures{Closed: new(int64)},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if got, err = armReport(scenario.Surefoot, s, sum, e); err != nil || got.LastBad != 0 { // no fault was noted
+	if got, err = armReport(scenario.Arm{Name: "surefoot", Client: scenario.Surefoot}, s, sum, e); err != nil || got.LastBad != 0 { // no fault was noted
 		t.Errorf("without a fault the last bad call is after %v ms (%v)", got.LastBad, err)
 	}
 }

@@ -54,6 +54,9 @@ func (k *keeper) run(ctx context.Context, f *fleet) (report.Arm, error) {
 	if at, faulty := s.FirstFault(); faulty {
 		run.Quiet, run.After = from.Add(at), from.Add(at+scenario.Reaction)
 	}
+	if trouble, struck := s.Trouble(); struck && trouble.Healed {
+		run.Settled = from.Add(trouble.End + scenario.Recovery)
+	}
 	counts := newCounts(len(loads))
 	tallies := make([]protocol.Tally, len(loads))
 	collected := make(chan struct{})
@@ -97,8 +100,13 @@ func (k *keeper) run(ctx context.Context, f *fleet) (report.Arm, error) {
 	if err != nil {
 		return report.Arm{}, err
 	}
+	playing.Wait() // it uses the fleet
+	served, err := f.served(ctx)
+	if err != nil {
+		return report.Arm{}, err
+	}
 	return armReport(k.job.Arm, s, sum, evidence{
-		run: run, fault: fault, badReplies: f.names.badReplies(),
+		run: run, fault: fault, badReplies: f.names.badReplies(), served: served,
 		address: func(n int) string { return f.world.address(n).String() },
 	})
 }
@@ -124,10 +132,11 @@ func (k *keeper) startLoads(ctx context.Context, f *fleet) ([]*program, error) {
 	for i := range n {
 		first, next := s.Load.Clients*i/n, s.Load.Clients*(i+1)/n
 		p, err := launch(f.children, k.programs.Load, fmt.Sprintf("load program %d", i+1), protocol.LoadOrder{
-			Arm: string(k.job.Arm), Target: f.world.target(),
+			Arm: k.job.Arm.Name, Client: string(k.job.Arm.Client), Target: f.world.target(1),
 			Clients: next - first, First: first, Of: s.Load.Clients,
 			Rate: s.Load.Rate, Deadline: s.Load.Deadline, BadAfter: s.Load.BadAfter,
-			Keys: s.Load.Keys, Cold: s.Load.Cold, Contract: s.Contract.Text,
+			Keys: s.Load.Keys, Cold: s.Load.Cold, Contract: k.job.Arm.Contract.Document(),
+			Writes: s.Load.Writes, Audit: s.Audited(), AttemptTimeout: s.Load.AttemptTimeout,
 		})
 		if err != nil {
 			return loads, err
@@ -177,7 +186,7 @@ func because(ctx context.Context, err error) error {
 
 // progress reports how far the run is.
 func (k *keeper) progress(p Progress) {
-	p.Scenario, p.Arm, p.Of = k.job.Scenario.Name, string(k.job.Arm), k.job.Scenario.Load.Duration
+	p.Scenario, p.Arm, p.Of = k.job.Scenario.Name, k.job.Arm.Name, k.job.Scenario.Load.Duration
 	// The outer process is gone when this fails, and then so are we.
 	_ = k.send(message{Progress: &p})
 }

@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // world is the network in which one arm runs.
@@ -11,8 +12,8 @@ type world interface {
 	address(n int) netip.Addr
 	// nameserver is where the DNS server listens.
 	nameserver() netip.AddrPort
-	// target is what clients give to NewClient.
-	target() string
+	// target is what clients of the service give to NewClient.
+	target(layer int) string
 	// service is the registry of a virtual address that stands for the fleet,
 	// and that address.
 	service() (registry, netip.Addr, error)
@@ -26,6 +27,14 @@ const (
 	serviceName = "inventory.lab.svc.cluster.local."
 	servicePort = 7443
 )
+
+// nameOf is the name of the service in a layer; clients call the first.
+func nameOf(layer int) string {
+	if layer == 1 {
+		return serviceName
+	}
+	return fmt.Sprintf("layer-%d.%s", layer, strings.TrimPrefix(serviceName, "inventory."))
+}
 
 // searchList is what Kubernetes writes into a pod's resolv.conf.
 func searchList() []string {

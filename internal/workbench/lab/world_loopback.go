@@ -36,8 +36,8 @@ func (w *loopbackWorld) nameserver() netip.AddrPort {
 
 // target ends the name with a dot, so that the machine's own search list stays
 // out of it.
-func (w *loopbackWorld) target() string {
-	return fmt.Sprintf("dns://%s/%s:%d", w.nameserver(), serviceName, servicePort)
+func (w *loopbackWorld) target(layer int) string {
+	return fmt.Sprintf("dns://%s/%s:%d", w.nameserver(), nameOf(layer), servicePort)
 }
 
 var errNoNetwork = errors.New("packets can only be dropped or sent elsewhere in a network namespace")

@@ -108,11 +108,11 @@ func (w *privateWorld) address(n int) netip.Addr { return podAddress(10, 0, n) }
 
 func (w *privateWorld) nameserver() netip.AddrPort { return netip.MustParseAddrPort("10.0.0.53:53") }
 
-func (w *privateWorld) target() string {
+func (w *privateWorld) target(layer int) string {
 	if w.bare {
-		return fmt.Sprintf("dns://%s/%s:%d", w.nameserver(), serviceName, servicePort)
+		return fmt.Sprintf("dns://%s/%s:%d", w.nameserver(), nameOf(layer), servicePort)
 	}
-	return fmt.Sprintf("dns:///%s:%d", strings.TrimSuffix(serviceName, "."), servicePort)
+	return fmt.Sprintf("dns:///%s:%d", strings.TrimSuffix(nameOf(layer), "."), servicePort)
 }
 
 func (w *privateWorld) service() (registry, netip.Addr, error) {

@@ -16,6 +16,8 @@ var run = protocol.Go{
 	Slice: 100 * time.Millisecond,
 	Quiet: protocol.Instant(1500 * time.Millisecond),
 	After: protocol.Instant(2200 * time.Millisecond),
+
+	Settled: protocol.Instant(2600 * time.Millisecond),
 }
 
 const badAfter = 250 * time.Millisecond
@@ -37,6 +39,7 @@ func outcomes(seed uint64, n int) []protocol.Outcome {
 			Took:    time.Duration(rnd.ExpFloat64() * float64(100*time.Millisecond)),
 			Code:    codes[rnd.IntN(len(codes))],
 			Key:     rnd.IntN(5),
+			Write:   rnd.IntN(3) == 0,
 		}
 		if o.Code == "OK" {
 			o.Server = []string{"a", "b", "c"}[rnd.IntN(3)]
@@ -75,6 +78,24 @@ func model(all []protocol.Outcome) (protocol.Tally, latencies) {
 		} else {
 			t.Errors[o.Code]++
 		}
+		good := int64(0)
+		if o.Code == "OK" {
+			good = 1
+		}
+		if !o.Write {
+			t.Reads.Calls, t.Reads.OK = t.Reads.Calls+1, t.Reads.OK+good
+		}
+		if o.Planned < run.Quiet {
+			t.Before.Calls, t.Before.OK = t.Before.Calls+1, t.Before.OK+good
+		}
+		if o.Planned >= run.Settled {
+			t.Settled.Calls, t.Settled.OK = t.Settled.Calls+1, t.Settled.OK+good
+		}
+		beat := int(o.Issued.Sub(run.From) / protocol.Beat)
+		for len(t.Flow) <= beat {
+			t.Flow = append(t.Flow, protocol.Begun{})
+		}
+		t.Flow[beat].Calls++
 		t.MaxLag = max(t.MaxLag, o.Issued.Sub(o.Planned))
 		i := int(o.Planned.Sub(run.From) / run.Slice)
 		for len(t.Slices) <= i {

@@ -16,6 +16,7 @@ type Outcome struct {
 	Code    string // the name of the status code; "OK" when it succeeded
 	Server  string // who answered a call that succeeded
 	Key     int    // of the call, from 1; 0 for none
+	Write   bool   // it changes something
 }
 
 // Recorder adds outcomes up to a Tally. Its methods may be called from any
@@ -59,7 +60,10 @@ func (r *Recorder) Add(o Outcome) {
 	defer r.mu.Unlock()
 	t := &r.tally
 	t.Calls++
+	t.Flow.at(o.Issued.Sub(r.run.From)).Calls++
+	one := Goodput{Calls: 1}
 	if o.Code == "OK" {
+		one.OK = 1
 		t.OK++
 		t.Replies[o.Server]++
 		if o.Key > 0 {
@@ -69,6 +73,15 @@ func (r *Recorder) Add(o Outcome) {
 		t.Errors[o.Code]++
 	}
 	record(r.latency, o.Took)
+	if !o.Write {
+		t.Reads.add(one)
+	}
+	switch {
+	case o.Planned < r.run.Quiet:
+		t.Before.add(one)
+	case r.run.Settled > 0 && o.Planned >= r.run.Settled:
+		t.Settled.add(one)
+	}
 	switch {
 	case o.Planned < r.run.Quiet:
 		record(r.quiet, o.Took)
@@ -96,6 +109,7 @@ func (r *Recorder) Attempt(t Instant) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tally.Attempts++
+	r.tally.Flow.at(Now().Sub(r.run.From)).Attempts++
 }
 
 // Stream counts one attempt that goes to an address now.

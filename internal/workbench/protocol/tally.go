@@ -21,6 +21,10 @@ type Tally struct {
 	Quiet    Histogram        `json:"quiet"` // of calls planned before Go.Quiet
 	After    Histogram        `json:"after"` // of calls planned from Go.After on
 
+	Flow    Flow        `json:"flow"`    // calls and attempts over time
+	Before  Goodput     `json:"before"`  // of calls planned before Go.Quiet
+	Settled Goodput     `json:"settled"` // of calls planned from Go.Settled on
+	Reads   Goodput     `json:"reads"`   // of calls that change nothing
 	Streams Streams     `json:"streams"` // attempts, by where they went
 	Closed  []Closed    `json:"closed"`  // connections that ended
 	Keys    map[int]Key `json:"keys"`    // who answered the calls of each key
@@ -61,6 +65,10 @@ func Merge(tallies ...Tally) (Tally, error) {
 			sum.Slices[j].Bad += s.Bad
 		}
 		latency, quiet, after = append(latency, t.Latency), append(quiet, t.Quiet), append(after, t.After)
+		sum.Flow.merge(t.Flow)
+		sum.Before.add(t.Before)
+		sum.Settled.add(t.Settled)
+		sum.Reads.add(t.Reads)
 		sum.Streams.merge(t.Streams)
 		sum.Closed = append(sum.Closed, t.Closed...)
 		for number, key := range t.Keys {

@@ -34,7 +34,7 @@ func Board(s Scenario, width int) string {
 	b.WriteString(arms(s, width))
 	b.WriteString(Hanging("  ", faint().Render(legend(s, width)), text) + "\n\n")
 	for _, a := range s.Arms {
-		name := lipgloss.NewStyle().Width(armWidth).PaddingLeft(2).PaddingRight(1).Inherit(armStyle(a.Name)).Render(a.Name)
+		name := lipgloss.NewStyle().Width(armWidth).PaddingLeft(2).PaddingRight(1).Inherit(armStyle(a)).Render(a.Name)
 		b.WriteString(Hanging(name, Story(s, a)+a.words(), text) + "\n")
 	}
 	if len(s.Expectations) > 0 {
@@ -90,8 +90,8 @@ func good() lipgloss.Style    { return lipgloss.NewStyle().Foreground(lipgloss.G
 func bad() lipgloss.Style     { return lipgloss.NewStyle().Foreground(lipgloss.Red) }
 func faint() lipgloss.Style   { return lipgloss.NewStyle().Faint(true) }
 
-func armStyle(name string) lipgloss.Style {
-	if name == string(scenario.Surefoot) {
+func armStyle(a Arm) lipgloss.Style {
+	if a.Client == string(scenario.Surefoot) {
 		return lipgloss.NewStyle().Bold(true)
 	}
 	return lipgloss.NewStyle()
@@ -119,6 +119,9 @@ func verdict(e Expectation, width int) string {
 	}
 	label := lipgloss.NewStyle().Width(markWidth).PaddingLeft(2).Render(mark)
 	figures := fmt.Sprintf("(%s is %s, wanted %s)", e.Metric, exact(e), e.Want)
+	if e.Beside != "" {
+		figures = fmt.Sprintf("(%s is %s × that of %s, wanted %s)", e.Metric, exact(e), e.Beside, e.Want)
+	}
 	text := e.Arm + ": " + e.Text + " " + faint().Render(figures)
 	if e.Doubt != "" {
 		text += " " + caution().Render("("+e.Doubt+")")
@@ -166,7 +169,7 @@ func Summary(scenarios []Scenario, took string) string {
 			switch {
 			case e.OK:
 				kept++
-			case e.Arm == string(scenario.Surefoot):
+			case s.ours(e):
 				broken++
 			}
 		}

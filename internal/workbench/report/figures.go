@@ -19,6 +19,24 @@ type Figures struct {
 	P99OverQuiet *float64 `json:"p99_over_quiet,omitempty"`
 	BadReplies   *int     `json:"bad_replies,omitempty"` // kinds of them that DNS gave
 	*Keys
+	*Goodput
+	*Writes
+
+	BottomAttempts *int64   `json:"bottom_attempts,omitempty"` // that the last layer of servers handled
+	WastedWork     *float64 `json:"wasted_work,omitempty"`     // ms that servers spent on calls after their callers had given up
+}
+
+// Goodput is the part of the calls issued that succeeded.
+type Goodput struct {
+	Before float64  `json:"goodput_before"`          // the first fault
+	After  *float64 `json:"goodput_after,omitempty"` // from 5 s after the servers struck first have healed
+}
+
+// Writes is what became of calls that change something, and of the others beside
+// them.
+type Writes struct {
+	FailedIdempotent int64 `json:"failed_idempotent"` // calls that change nothing
+	AppliedTwice     int64 `json:"applied_twice"`     // or more often
 }
 
 // Keys counts keys that were answered by another server than at first.
@@ -34,24 +52,27 @@ var errNotMeasured = errors.New("not measured")
 
 // figure reads a figure that only some scenarios measure.
 func (f Figures) figure(m scenario.Metric) (float64, error) {
-	keys := Keys{}
-	if f.Keys != nil {
-		keys = *f.Keys
-	}
+	keys, goodput, writes := orZero(f.Keys), orZero(f.Goodput), orZero(f.Writes)
 	known := map[scenario.Metric]struct {
 		measured bool
 		value    float64
 	}{
-		scenario.Closed:       {f.Closed != nil, value(f.Closed)},
-		scenario.NewShare:     {f.NewShare != nil, value(f.NewShare)},
-		scenario.BadShare:     {f.BadShare != nil, value(f.BadShare)},
-		scenario.Returned:     {f.Returned != nil, value(f.Returned)},
-		scenario.QuietP99:     {f.QuietP99 != nil, value(f.QuietP99)},
-		scenario.P99OverQuiet: {f.P99OverQuiet != nil, value(f.P99OverQuiet)},
-		scenario.BadReplies:   {f.BadReplies != nil, value(f.BadReplies)},
-		scenario.MovedKeys:    {f.Keys != nil, float64(keys.Moved)},
-		scenario.StrayKeys:    {f.Keys != nil, float64(keys.Stray)},
-		scenario.AwayKeys:     {f.Keys != nil, float64(keys.Away)},
+		scenario.Closed:         {f.Closed != nil, value(f.Closed)},
+		scenario.NewShare:       {f.NewShare != nil, value(f.NewShare)},
+		scenario.BadShare:       {f.BadShare != nil, value(f.BadShare)},
+		scenario.Returned:       {f.Returned != nil, value(f.Returned)},
+		scenario.QuietP99:       {f.QuietP99 != nil, value(f.QuietP99)},
+		scenario.P99OverQuiet:   {f.P99OverQuiet != nil, value(f.P99OverQuiet)},
+		scenario.BadReplies:     {f.BadReplies != nil, value(f.BadReplies)},
+		scenario.MovedKeys:      {f.Keys != nil, float64(keys.Moved)},
+		scenario.StrayKeys:      {f.Keys != nil, float64(keys.Stray)},
+		scenario.AwayKeys:       {f.Keys != nil, float64(keys.Away)},
+		scenario.GoodputBefore:  {f.Goodput != nil, goodput.Before},
+		scenario.GoodputAfter:   {goodput.After != nil, value(goodput.After)},
+		scenario.FailedReads:    {f.Writes != nil, float64(writes.FailedIdempotent)},
+		scenario.AppliedTwice:   {f.Writes != nil, float64(writes.AppliedTwice)},
+		scenario.BottomAttempts: {f.BottomAttempts != nil, value(f.BottomAttempts)},
+		scenario.WastedWork:     {f.WastedWork != nil, value(f.WastedWork)},
 	}
 	figure, named := known[m]
 	switch {
@@ -71,6 +92,14 @@ func value[N int | int64 | float64](p *N) float64 {
 	return float64(*p)
 }
 
+// orZero is what p points to; the zero value when it is nil.
+func orZero[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
+}
+
 // words says what was measured, as the end of an arm's story; "" when it is
 // nothing worth a word.
 func (f Figures) words() string {
@@ -79,10 +108,10 @@ func (f Figures) words() string {
 	if f.NewShare != nil {
 		add("the new servers carried %.2f × a fair share", *f.NewShare)
 	}
-	if f.BadShare != nil {
+	if f.BadShare != nil && *f.BadShare < 1 { // else all were struck
 		add("from 2 s after the fault %.1f %% of attempts went where it struck", *f.BadShare*100)
 	}
-	if f.Returned != nil {
+	if f.Returned != nil && *f.Returned > 0 {
 		add("the share of the healed was back after %s", span(*f.Returned))
 	}
 	if f.P99OverQuiet != nil {
@@ -90,6 +119,18 @@ func (f Figures) words() string {
 	}
 	if f.Keys != nil {
 		add("keys that moved: %s, from servers that were well: %s, still away at the end: %s", thousands(f.Moved), thousands(f.Stray), thousands(f.Away))
+	}
+	if f.Goodput != nil && f.After != nil {
+		add("%.1f %% of calls succeeded before the fault, %.1f %% from 5 s after its end", f.Before*100, *f.After*100)
+	}
+	if f.BottomAttempts != nil {
+		add("attempts at the bottom: %s", thousands(*f.BottomAttempts))
+	}
+	if f.WastedWork != nil {
+		add("work for callers that had given up: %s", span(*f.WastedWork))
+	}
+	if f.Writes != nil {
+		add("writes applied twice: %s, idempotent calls that failed: %s", thousands(f.AppliedTwice), thousands(f.FailedIdempotent))
 	}
 	if f.Closed != nil && *f.Closed > 0 {
 		add("connections closed to living servers: %s", thousands(*f.Closed))

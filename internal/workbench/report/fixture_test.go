@@ -21,16 +21,16 @@ func silence() report.Scenario {
 		Seconds: 8, FaultAfter: 1, BadAfterMS: 250, SliceSeconds: 1,
 		Arms: []report.Arm{
 			{
-				Name: "grpc-go", Calls: 12800, OK: 11680, Errors: map[string]int64{"DEADLINE_EXCEEDED": 1100, "UNAVAILABLE": 20},
+				Name: "grpc-go", Client: "grpc-go", Calls: 12800, OK: 11680, Errors: map[string]int64{"DEADLINE_EXCEEDED": 1100, "UNAVAILABLE": 20},
 				Attempts: 12800, P50: 3.118, P99: 2001.9, Max: 2021.5, BusiestOverMean: 3.29, LastBad: 6991.2, Bad: 1120,
 				MaxLag: 3, Timeline: timeline(0, 160, 160, 160, 160, 160, 160, 160),
 			},
 			{
-				Name: "grpc-go round_robin", Calls: 12800, OK: 12800, Attempts: 12800,
+				Name: "grpc-go round_robin", Client: "grpc-go round_robin", Calls: 12800, OK: 12800, Attempts: 12800,
 				P50: 3.07, P99: 2.5, Max: 12, BusiestOverMean: 1.004, Timeline: timeline(),
 			},
 			{
-				Name: "surefoot", Calls: 12800, OK: 12800, Attempts: 13197,
+				Name: "surefoot", Client: "surefoot", Calls: 12800, OK: 12800, Attempts: 13197,
 				P50: 2.77, P99: 254.2, Max: 266, BusiestOverMean: 1.1, LastBad: 2015.25, Bad: 351,
 				Timeline: timeline(0, 175, 176),
 			},
@@ -48,7 +48,7 @@ func even() report.Scenario {
 		Name: "even-load", Summary: "20 clients call 10 healthy servers", Isolation: "namespaces",
 		Seconds: 3, BadAfterMS: 250,
 		Arms: []report.Arm{{
-			Name: "surefoot", Calls: 6000, OK: 6000, Attempts: 6000, P50: 3.1, P99: 9.14, Max: 36.9, BusiestOverMean: 1,
+			Name: "surefoot", Client: "surefoot", Calls: 6000, OK: 6000, Attempts: 6000, P50: 3.1, P99: 9.14, Max: 36.9, BusiestOverMean: 1,
 			MaxLag: 117, Timeline: []report.Slice{{Calls: 3000}, {Calls: 3000}},
 		}},
 		Expectations: []report.Expectation{{
@@ -64,6 +64,6 @@ func skipped() report.Scenario {
 	return report.Scenario{
 		Name: "silent-drop", Summary: "the packets of 1 of 10 servers vanish", Isolation: "loopback", Skipped: why,
 		Seconds: 8, FaultAfter: 1, BadAfterMS: 250,
-		Arms: []report.Arm{{Name: "grpc-go", Skipped: why}, {Name: "surefoot", Skipped: why}},
+		Arms: []report.Arm{{Name: "grpc-go", Client: "grpc-go", Skipped: why}, {Name: "surefoot", Client: "surefoot", Skipped: why}},
 	}
 }

@@ -12,10 +12,14 @@ import (
 func full() Arm {
 	f := func(v float64) *float64 { return &v }
 	closed, kinds := int64(3), 11
-	return Arm{Name: "surefoot", Calls: 10, OK: 10, Figures: Figures{
+	bottom := int64(120)
+	return Arm{Name: "surefoot", Client: "surefoot", Calls: 10, OK: 10, Figures: Figures{
 		Closed: &closed, NewShare: f(0.97), BadShare: f(0.004), Returned: f(2500),
 		QuietP99: f(10), AfterP99: f(15), P99OverQuiet: f(1.5), BadReplies: &kinds,
-		Keys: &Keys{Moved: 80, Stray: 2, Away: 1},
+		Keys:           &Keys{Moved: 80, Stray: 2, Away: 1},
+		Goodput:        &Goodput{Before: 1, After: f(0.96)},
+		Writes:         &Writes{FailedIdempotent: 5, AppliedTwice: 4},
+		BottomAttempts: &bottom, WastedWork: f(2300),
 	}}
 }
 
@@ -24,9 +28,11 @@ func TestEveryMetricIsJudged(t *testing.T) {
 		scenario.Closed: 3, scenario.NewShare: 0.97, scenario.BadShare: 0.004, scenario.Returned: 2500,
 		scenario.QuietP99: 10, scenario.P99OverQuiet: 1.5, scenario.BadReplies: 11,
 		scenario.MovedKeys: 80, scenario.StrayKeys: 2, scenario.AwayKeys: 1,
+		scenario.GoodputBefore: 1, scenario.GoodputAfter: 0.96, scenario.FailedReads: 5, scenario.AppliedTwice: 4,
+		scenario.BottomAttempts: 120, scenario.WastedWork: 2300,
 	}
 	for _, metric := range scenario.Metrics() {
-		expect := []scenario.Expectation{{Arm: scenario.Surefoot, Metric: metric, Want: scenario.Bound{Op: ">=", Value: 0}}}
+		expect := []scenario.Expectation{{Arm: "surefoot", Metric: metric, Want: scenario.Bound{Op: ">=", Value: 0}}}
 		judged, err := Judge([]Arm{full()}, expect)
 		if err != nil || !judged[0].OK {
 			t.Errorf("%s: %+v, %v", metric, judged, err)
@@ -36,7 +42,7 @@ func TestEveryMetricIsJudged(t *testing.T) {
 				t.Errorf("%s is %v, want %v", metric, judged[0].Got, v)
 			}
 			// What was not measured proves nothing, whatever the bound.
-			judged, err = Judge([]Arm{{Name: "surefoot", Calls: 10, OK: 10}}, expect)
+			judged, err = Judge([]Arm{{Name: "surefoot", Client: "surefoot", Calls: 10, OK: 10}}, expect)
 			if err != nil || judged[0].OK {
 				t.Errorf("%s was not measured and is %+v, %v", metric, judged, err)
 			}
@@ -52,6 +58,7 @@ func TestRareKeysOfTheJSON(t *testing.T) {
 	for _, key := range []string{
 		`"closed_connections":3`, `"new_share":0.97`, `"bad_share":0.004`, `"returned_ms":2500`, `"quiet_p99_ms":10`,
 		`"after_p99_ms":15`, `"p99_over_quiet":1.5`, `"bad_replies":11`, `"moved_keys":80`, `"stray_keys":2`, `"away_keys":1`,
+		`"goodput_before":1`, `"goodput_after":0.96`, `"failed_idempotent":5`, `"applied_twice":4`, `"bottom_attempts":120`, `"wasted_work":2300`,
 	} {
 		if !strings.Contains(string(text), key) {
 			t.Errorf("there is no %s in %s", key, text)
@@ -65,6 +72,8 @@ func TestRareKeysOfTheJSON(t *testing.T) {
 func TestFiguresInWords(t *testing.T) {
 	const want = " The new servers carried 0.97 × a fair share; from 2 s after the fault 0.4 % of attempts went where it struck; the share of the healed was back after 2.5 s; " +
 		"p99 was 10 ms before and 15 ms after; keys that moved: 80, from servers that were well: 2, still away at the end: 1; " +
+		"100.0 % of calls succeeded before the fault, 96.0 % from 5 s after its end; attempts at the bottom: 120; work for callers that had given up: 2.3 s; " +
+		"writes applied twice: 4, idempotent calls that failed: 5; " +
 		"connections closed to living servers: 3."
 	if got := full().words(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
@@ -88,8 +97,8 @@ func TestDoubtIsSaidAndExcusesNothing(t *testing.T) {
 		{scenario.Max, 100, ""},
 		{scenario.Max, 101, "(the machine was too busy: lag 101 ms)"},
 	} {
-		expect := []scenario.Expectation{{Arm: scenario.Surefoot, Text: "quick", Metric: test.metric, Want: scenario.Bound{Op: "<=", Value: 1}}}
-		arm := Arm{Name: "surefoot", Calls: 9, OK: 9, Max: 300, Bad: 7, MaxLag: test.lag}
+		expect := []scenario.Expectation{{Arm: "surefoot", Text: "quick", Metric: test.metric, Want: scenario.Bound{Op: "<=", Value: 1}}}
+		arm := Arm{Name: "surefoot", Client: "surefoot", Calls: 9, OK: 9, Max: 300, Bad: 7, MaxLag: test.lag}
 		judged, err := Judge([]Arm{arm}, expect)
 		if err != nil {
 			t.Fatal(err)

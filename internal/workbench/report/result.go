@@ -27,6 +27,7 @@ type Scenario struct {
 // Arm is what the callers of one arm saw.
 type Arm struct {
 	Name            string           `json:"name"`
+	Client          string           `json:"client"` // its kind
 	Skipped         string           `json:"skipped,omitempty"`
 	Calls           int64            `json:"calls"`
 	OK              int64            `json:"ok"`
@@ -39,6 +40,7 @@ type Arm struct {
 	LastBad         float64          `json:"last_bad_ms"` // when after the first fault the last bad call was issued
 	Bad             int64            `json:"bad"`         // failed, or at least bad_after_ms long
 	MaxLag          float64          `json:"max_lag_ms"`  // how late the lab itself issued a call
+	BudgetUsed      float64          `json:"budget_used"` // repeats ÷ what a budget of 20 % + 1/s per client allows, at the worst
 	Timeline        []Slice          `json:"timeline"`    // by when calls were planned
 
 	Figures
@@ -59,6 +61,8 @@ type Expectation struct {
 	OK   bool    `json:"ok"`
 
 	Metric string `json:"metric"`
+	// Beside is the arm by whose figure Got was divided; "" when it was not.
+	Beside string `json:"beside,omitempty"`
 	// Doubt is why the figure may be the fault of the machine; "" when it
 	// cannot. A broken expectation with a doubt is still broken.
 	Doubt string `json:"doubt,omitempty"`
@@ -87,6 +91,7 @@ func (a Arm) metric(m scenario.Metric) (float64, error) {
 		scenario.Max:             a.Max,
 		scenario.BusiestOverMean: a.BusiestOverMean,
 		scenario.LastBad:         a.LastBad,
+		scenario.BudgetUsed:      a.BudgetUsed,
 	}
 	if v, measured := known[m]; measured {
 		return v, nil
@@ -100,23 +105,51 @@ func (a Arm) metric(m scenario.Metric) (float64, error) {
 func Judge(arms []Arm, expect []scenario.Expectation) ([]Expectation, error) {
 	var judged []Expectation
 	for _, e := range expect {
-		for _, arm := range arms {
-			if arm.Name != string(e.Arm) || arm.Skipped != "" {
-				continue
-			}
-			got, err := arm.metric(e.Metric)
-			unknown := errors.Is(err, errNotMeasured)
-			if err != nil && !unknown {
-				return nil, err
-			}
-			judged = append(judged, Expectation{
-				Arm: arm.Name, Text: e.Text, Metric: string(e.Metric),
-				Got: got, Want: e.Want.String(), OK: arm.Calls > 0 && !unknown && e.Want.Holds(got),
-				Doubt: doubt(arm, e.Metric),
-			})
+		arm := named(arms, e.Arm)
+		if arm == nil || arm.Skipped != "" {
+			continue
 		}
+		got, err := arm.metric(e.Metric)
+		if e.Beside != "" && err == nil {
+			got, err = relative(got, named(arms, e.Beside), e.Metric)
+		}
+		unknown := errors.Is(err, errNotMeasured)
+		if err != nil && !unknown {
+			return nil, err
+		}
+		judged = append(judged, Expectation{
+			Arm: arm.Name, Text: e.Text, Metric: string(e.Metric), Beside: e.Beside,
+			Got: got, Want: e.Want.String(), OK: arm.Calls > 0 && !unknown && e.Want.Holds(got),
+			Doubt: doubt(*arm, e.Metric),
+		})
 	}
 	return judged, nil
+}
+
+// named is the arm of this name; nil without one.
+func named(arms []Arm, name string) *Arm {
+	for i := range arms {
+		if arms[i].Name == name {
+			return &arms[i]
+		}
+	}
+	return nil
+}
+
+// relative is got divided by the figure of another arm. What is 0 there cannot
+// be compared with, and proves nothing.
+func relative(got float64, beside *Arm, m scenario.Metric) (float64, error) {
+	if beside == nil || beside.Skipped != "" || beside.Calls == 0 {
+		return 0, errNotMeasured
+	}
+	other, err := beside.metric(m)
+	switch {
+	case err != nil:
+		return 0, err
+	case other == 0:
+		return 0, errNotMeasured
+	}
+	return got / other, nil
 }
 
 // tooLate is by how many milliseconds the lab may be late with a call before it
@@ -140,12 +173,13 @@ func doubt(a Arm, m scenario.Metric) string {
 // Kept says whether every expectation of surefoot held. The other arms are
 // there to compare with; they may fail.
 func (s Scenario) Kept() bool {
-	for _, e := range s.Expectations {
-		if e.Arm == string(scenario.Surefoot) && !e.OK {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(s.Expectations, func(e Expectation) bool { return s.ours(e) && !e.OK })
+}
+
+// ours says whether the expectation is of an arm of surefoot.
+func (s Scenario) ours(e Expectation) bool {
+	arm := named(s.Arms, e.Arm)
+	return arm != nil && arm.Client == string(scenario.Surefoot)
 }
 
 // WriteJSON writes the scenarios as one JSON array.

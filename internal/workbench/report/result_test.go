@@ -75,34 +75,34 @@ func TestJSONHasNoNull(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	arms := []report.Arm{
-		{Name: "surefoot", Calls: 1000, OK: 998, Bad: 5, Attempts: 1040, P50: 1.5, P99: 20, Max: 300, BusiestOverMean: 1.01, LastBad: 900},
+		{Name: "surefoot", Client: "surefoot", Calls: 1000, OK: 998, Bad: 5, Attempts: 1040, P50: 1.5, P99: 20, Max: 300, BusiestOverMean: 1.01, LastBad: 900},
 		{Name: "grpc-go", Skipped: "not here"},
 		{Name: "grpc-go round_robin"}, // no call came through
 	}
 	tests := []struct {
-		arm    scenario.Arm
+		arm    string
 		metric scenario.Metric
 		want   scenario.Bound
 		got    float64
 		ok     bool
 		judged bool
 	}{
-		{scenario.Surefoot, scenario.Calls, scenario.Bound{Op: "==", Value: 1000}, 1000, true, true},
-		{scenario.Surefoot, scenario.Calls, scenario.Bound{Op: "==", Value: 999}, 1000, false, true},
-		{scenario.Surefoot, scenario.Failed, scenario.Bound{Op: "<=", Value: 2}, 2, true, true},
-		{scenario.Surefoot, scenario.Failed, scenario.Bound{Op: "==", Value: 0}, 2, false, true},
-		{scenario.Surefoot, scenario.Bad, scenario.Bound{Op: "==", Value: 5}, 5, true, true},
-		{scenario.Surefoot, scenario.AttemptsPerCall, scenario.Bound{Op: "<=", Value: 1.04}, 1.04, true, true},
-		{scenario.Surefoot, scenario.AttemptsPerCall, scenario.Bound{Op: "<", Value: 1.04}, 1.04, false, true},
-		{scenario.Surefoot, scenario.P50, scenario.Bound{Op: "<", Value: 1.6}, 1.5, true, true},
-		{scenario.Surefoot, scenario.P99, scenario.Bound{Op: ">", Value: 20}, 20, false, true},
-		{scenario.Surefoot, scenario.Max, scenario.Bound{Op: ">=", Value: 300}, 300, true, true},
-		{scenario.Surefoot, scenario.BusiestOverMean, scenario.Bound{Op: "<=", Value: 1.02}, 1.01, true, true},
-		{scenario.Surefoot, scenario.LastBad, scenario.Bound{Op: "<=", Value: 1000}, 900, true, true},
-		{scenario.Surefoot, scenario.LastBad, scenario.Bound{Op: "<=", Value: 899}, 900, false, true},
-		{arm: scenario.GRPC, metric: scenario.Failed, want: scenario.Bound{Op: "==", Value: 0}}, // skipped
+		{"surefoot", scenario.Calls, scenario.Bound{Op: "==", Value: 1000}, 1000, true, true},
+		{"surefoot", scenario.Calls, scenario.Bound{Op: "==", Value: 999}, 1000, false, true},
+		{"surefoot", scenario.Failed, scenario.Bound{Op: "<=", Value: 2}, 2, true, true},
+		{"surefoot", scenario.Failed, scenario.Bound{Op: "==", Value: 0}, 2, false, true},
+		{"surefoot", scenario.Bad, scenario.Bound{Op: "==", Value: 5}, 5, true, true},
+		{"surefoot", scenario.AttemptsPerCall, scenario.Bound{Op: "<=", Value: 1.04}, 1.04, true, true},
+		{"surefoot", scenario.AttemptsPerCall, scenario.Bound{Op: "<", Value: 1.04}, 1.04, false, true},
+		{"surefoot", scenario.P50, scenario.Bound{Op: "<", Value: 1.6}, 1.5, true, true},
+		{"surefoot", scenario.P99, scenario.Bound{Op: ">", Value: 20}, 20, false, true},
+		{"surefoot", scenario.Max, scenario.Bound{Op: ">=", Value: 300}, 300, true, true},
+		{"surefoot", scenario.BusiestOverMean, scenario.Bound{Op: "<=", Value: 1.02}, 1.01, true, true},
+		{"surefoot", scenario.LastBad, scenario.Bound{Op: "<=", Value: 1000}, 900, true, true},
+		{"surefoot", scenario.LastBad, scenario.Bound{Op: "<=", Value: 899}, 900, false, true},
+		{arm: "grpc-go", metric: scenario.Failed, want: scenario.Bound{Op: "==", Value: 0}}, // skipped
 		// Nothing was proved by not calling.
-		{scenario.GRPCRoundRobin, scenario.Failed, scenario.Bound{Op: "==", Value: 0}, 0, false, true},
+		{"grpc-go round_robin", scenario.Failed, scenario.Bound{Op: "==", Value: 0}, 0, false, true},
 	}
 	for _, test := range tests {
 		judged, err := report.Judge(arms, []scenario.Expectation{{Arm: test.arm, Text: "t", Metric: test.metric, Want: test.want}})
@@ -117,7 +117,7 @@ func TestJudge(t *testing.T) {
 			continue
 		}
 		want := []report.Expectation{{
-			Arm: string(test.arm), Text: "t", Metric: string(test.metric),
+			Arm: test.arm, Text: "t", Metric: string(test.metric),
 			Got: test.got, Want: test.want.String(), OK: test.ok,
 		}}
 		if !reflect.DeepEqual(judged, want) {
@@ -128,13 +128,13 @@ func TestJudge(t *testing.T) {
 
 // A metric that scenarios may name has a figure.
 func TestEveryMetricHasAFigure(t *testing.T) {
-	arm := []report.Arm{{Name: "surefoot", Calls: 1}}
+	arm := []report.Arm{{Name: "surefoot", Client: "surefoot", Calls: 1}}
 	for _, metric := range scenario.Metrics() {
-		if _, err := report.Judge(arm, []scenario.Expectation{{Arm: scenario.Surefoot, Metric: metric}}); err != nil {
+		if _, err := report.Judge(arm, []scenario.Expectation{{Arm: "surefoot", Metric: metric}}); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := report.Judge(arm, []scenario.Expectation{{Arm: scenario.Surefoot, Metric: "mood"}}); err == nil {
+	if _, err := report.Judge(arm, []scenario.Expectation{{Arm: "surefoot", Metric: "mood"}}); err == nil {
 		t.Error("an unknown metric was judged")
 	}
 }

@@ -6,9 +6,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/stats"
 
 	"github.com/surefoot-rpc/surefoot"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
@@ -18,22 +18,44 @@ type channel interface {
 	io.Closer
 }
 
-const roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
+const (
+	roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
 
-// dial opens a channel of the arm. attempts is told of each stream that the
-// channel begins; contract is what the surefoot arm is given beside.
-func dial(arm scenario.Arm, target string, attempts stats.Handler, contract []surefoot.ClientOption) (channel, error) {
-	plain := []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithStatsHandler(attempts),
+	// retryPolicy repeats every method, as those do who have heard that gRPC
+	// can. The numbers of the throttling are those of gRFC A6.
+	retryPolicy = `{
+		"loadBalancingConfig": [{"round_robin":{}}],
+		"methodConfig": [{
+			"name": [{}],
+			"retryPolicy": {
+				"maxAttempts": 3, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
+				"retryableStatusCodes": ["UNAVAILABLE", "DEADLINE_EXCEEDED"]
+			}
+		}],
+		"retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}
+	}`
+)
+
+// dial opens a channel as the client of an arm does; more is added to what all
+// its kind have.
+func dial(how protocol.Further, contract []surefoot.ClientOption, more ...grpc.DialOption) (channel, error) {
+	plain := append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, more...)
+	with := func(config string, unary ...grpc.UnaryClientInterceptor) (channel, error) {
+		return grpc.NewClient(how.Target, append(plain, grpc.WithDefaultServiceConfig(config), grpc.WithChainUnaryInterceptor(unary...))...)
 	}
-	switch arm {
+	switch scenario.Client(how.Client) {
 	case scenario.GRPC:
-		return grpc.NewClient(target, plain...)
+		return grpc.NewClient(how.Target, plain...)
 	case scenario.GRPCRoundRobin, scenario.GRPCMaxAge:
-		return grpc.NewClient(target, append(plain, grpc.WithDefaultServiceConfig(roundRobin))...)
+		return with(roundRobin)
+	case scenario.GRPCRetryPolicy:
+		return with(retryPolicy)
+	case scenario.GRPCNaive:
+		return with(roundRobin, naive(how.AttemptTimeout))
+	case scenario.GRPCOwnTimeouts:
+		return with(roundRobin, ownTimeout(how.Timeout))
 	case scenario.Surefoot:
-		return dialSurefoot(target, attempts, contract)
+		return dialSurefoot(how.Target, contract, more)
 	}
-	return nil, fmt.Errorf("no client for the arm %q", arm)
+	return nil, fmt.Errorf("no client for the arm %q", how.Client)
 }

@@ -44,14 +44,14 @@ func TestShareOfBadCalls(t *testing.T) {
 }
 
 func TestWorkerBehaves(t *testing.T) {
-	w := &worker{Service: inventory.New("m"), work: 10 * time.Millisecond}
+	w := newWorker(protocol.ServeOrder{Name: "m", Work: 10 * time.Millisecond})
 	tell := func(b protocol.Behave) {
 		t.Helper()
 		line, err := json.Marshal(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.obey(strings.NewReader(string(line) + "\n")); err != nil {
+		if err := w.obey(strings.NewReader(string(line)+"\n"), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestWorkerBehaves(t *testing.T) {
 
 func TestServeObeysTheLab(t *testing.T) {
 	order := protocol.ServeOrder{Name: "inventory-7", Listen: freeAddress(t)}
-	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Serve(ctx, order, in, out) })
+	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Serve(ctx, order, nil, in, out) })
 	p.ready()
 	conn, err := grpc.NewClient(order.Listen, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -112,7 +112,7 @@ func TestServeObeysTheLab(t *testing.T) {
 // load program notes with the server that answered on them.
 func TestConnectionsEndAtTheirAge(t *testing.T) {
 	serve := protocol.ServeOrder{Name: "inventory-7", Listen: freeAddress(t), MaxAge: time.Second}
-	server := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Serve(ctx, serve, in, out) })
+	server := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Serve(ctx, serve, nil, in, out) })
 	server.ready()
 	order := loadOrder("grpc-go round_robin + MaxConnectionAge", "dns:///"+serve.Listen)
 	order.Keys = 3

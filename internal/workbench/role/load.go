@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -53,7 +54,8 @@ func Load(ctx context.Context, order protocol.LoadOrder, contract []surefoot.Cli
 		}
 	}()
 	for i := range order.Clients {
-		conn, err := dial(scenario.Arm(order.Arm), order.Target, l.attempts, contract)
+		conn, err := dial(protocol.Further{Client: order.Client, Target: order.Target, AttemptTimeout: order.AttemptTimeout, Timeout: order.Deadline},
+			contract, grpc.WithStatsHandler(l.attempts))
 		if err != nil {
 			return fmt.Errorf("arm %s: %w", order.Arm, err)
 		}
@@ -161,32 +163,55 @@ func (l *load) pace(ctx context.Context, c client, run protocol.Go, recorder *pr
 		case <-ctx.Done():
 			return
 		}
-		planned, key := next, 0
+		one := ask{planned: next, write: bad(uint64(number+1), l.order.Writes), name: fmt.Sprintf("%d-%d", c.index, number)}
 		if l.order.Keys > 0 {
-			key = 1 + number%l.order.Keys
+			one.key = 1 + number%l.order.Keys
 		}
 		calls.Go(func() {
-			recorder.Add(l.call(ctx, c, planned, key))
+			recorder.Add(l.call(ctx, c, one, recorder.Counts(one.planned)))
 			<-slots
 		})
 	}
 }
 
-// call is what every caller does, whatever the arm.
-func (l *load) call(ctx context.Context, c client, planned protocol.Instant, key int) protocol.Outcome {
+// ask is one call to be made.
+type ask struct {
+	planned protocol.Instant
+	key     int    // 0 for none
+	write   bool   // it changes something
+	name    string // of what it writes, different for each
+}
+
+// call is what every caller does, whatever the arm. counts says whether the call
+// belongs to the measured part.
+func (l *load) call(ctx context.Context, c client, one ask, counts bool) protocol.Outcome {
 	issued := protocol.Now()
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, plannedKey{}, planned), l.order.Deadline)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, plannedKey{}, one.planned), l.order.Deadline)
 	defer cancel()
-	if key > 0 {
-		ctx = metadata.AppendToOutgoingContext(ctx, scenario.KeyHeader, strconv.Itoa(key))
+	if one.key > 0 {
+		ctx = metadata.AppendToOutgoingContext(ctx, scenario.KeyHeader, strconv.Itoa(one.key))
 	}
-	reply, err := c.stub.Get(ctx, &inventoryv1.GetRequest{Sku: sku})
+	if l.order.Audit && counts {
+		ctx = metadata.AppendToOutgoingContext(ctx, protocol.CallerHeader, strconv.FormatInt(int64(issued.Add(l.order.Deadline)), 10))
+	}
+	server, err := c.make(ctx, one)
 	return protocol.Outcome{
 		Issued:  issued,
-		Planned: planned,
+		Planned: one.planned,
 		Took:    protocol.Now().Sub(issued),
 		Code:    codeName(status.Code(err)),
-		Server:  reply.GetServer(),
-		Key:     key,
+		Server:  server,
+		Key:     one.key,
+		Write:   one.write,
 	}
+}
+
+// make makes the call and returns who answered.
+func (c client) make(ctx context.Context, one ask) (string, error) {
+	if one.write {
+		reply, err := c.stub.Reserve(ctx, &inventoryv1.ReserveRequest{Sku: sku, Count: 1, ReservationId: one.name})
+		return reply.GetServer(), err
+	}
+	reply, err := c.stub.Get(ctx, &inventoryv1.GetRequest{Sku: sku})
+	return reply.GetServer(), err
 }

@@ -21,10 +21,10 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
-func loadOrder(arm scenario.Arm, target string) protocol.LoadOrder {
+func loadOrder(client scenario.Client, target string) protocol.LoadOrder {
 	return protocol.LoadOrder{
-		Arm: string(arm), Target: target, Clients: 3, Of: 3,
-		Rate: 100, Deadline: 5 * time.Second, BadAfter: 5 * time.Second,
+		Arm: string(client), Client: string(client), Target: target, Clients: 3, Of: 3,
+		Rate: 100, Deadline: 5 * time.Second, BadAfter: 5 * time.Second, AttemptTimeout: 5 * time.Second,
 	}
 }
 
@@ -37,7 +37,7 @@ func soon() protocol.Go {
 const planned = 3 * 40 // calls that count: 3 clients, 100 calls per second, 400 ms
 
 func TestLoadCountsEveryCallOnce(t *testing.T) {
-	for _, arm := range scenario.Arms() {
+	for _, arm := range scenario.Clients() {
 		t.Run(string(arm), func(t *testing.T) {
 			server := &moody{Service: inventory.New("m"), every: 7, code: codes.Internal} // nobody repeats those
 			order := loadOrder(arm, server.start(t))
@@ -222,7 +222,7 @@ func freeAddress(t *testing.T) string {
 
 func TestServeAnswersUnderItsNameAfterItsWork(t *testing.T) {
 	order := protocol.ServeOrder{Name: "inventory-7", Listen: freeAddress(t), Work: 30 * time.Millisecond}
-	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Serve(ctx, order, in, out) })
+	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Serve(ctx, order, nil, in, out) })
 	p.ready()
 	conn, err := grpc.NewClient(order.Listen, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -250,7 +250,7 @@ func TestServeSaysThatItsAddressIsTaken(t *testing.T) {
 	}
 	defer lis.Close()
 	var out strings.Builder
-	err = Serve(t.Context(), protocol.ServeOrder{Name: "inventory-7", Listen: lis.Addr().String()}, strings.NewReader(""), &out)
+	err = Serve(t.Context(), protocol.ServeOrder{Name: "inventory-7", Listen: lis.Addr().String()}, nil, strings.NewReader(""), &out)
 	if err == nil || !strings.HasPrefix(err.Error(), "server inventory-7: listen tcp") || out.Len() > 0 {
 		t.Errorf("got %v and the lines %q", err, out.String())
 	}

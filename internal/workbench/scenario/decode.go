@@ -20,6 +20,7 @@ import (
 // mistakes.
 type decoder struct {
 	file   string
+	source []string // the lines of the file
 	errors Errors
 }
 

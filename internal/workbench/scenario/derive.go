@@ -100,3 +100,33 @@ func (s *Scenario) NeedsNetwork() string {
 func (s *Scenario) DropsPackets() bool {
 	return s.DNS.Silent > 0 || slices.ContainsFunc(s.Timeline, func(f Fault) bool { return f.Kind.needsNetwork() })
 }
+
+// Layer is the service that the server belongs to, from 1, which clients call.
+func (s *Scenario) Layer(server int) int {
+	if s.Fleet.Layers <= 1 {
+		return 1
+	}
+	return 1 + (server-1)/s.LayerSize()
+}
+
+// LayerSize is how many servers each layer has.
+func (s *Scenario) LayerSize() int { return s.Fleet.Servers / max(s.Fleet.Layers, 1) }
+
+// Audited says whether the servers report what they did for the calls.
+func (s *Scenario) Audited() bool {
+	return s.Fleet.Layers > 1 || s.Fleet.Concurrency > 0 || s.Load.Writes > 0
+}
+
+// Recovery is how long the service has to recover after the end of its trouble
+// before its goodput is measured.
+const Recovery = 5 * time.Second
+
+// writes is about how many calls change something.
+func (s *Scenario) writes() float64 {
+	return float64(s.Load.Clients) * s.Load.Rate * (s.Load.Warmup + s.Load.Duration).Seconds() * float64(s.Load.Writes) / 100
+}
+
+// Kills says whether a server is killed, and with it what it remembers.
+func (s *Scenario) Kills() bool {
+	return slices.ContainsFunc(s.Timeline, func(f Fault) bool { return f.Kind == Kill })
+}

@@ -10,9 +10,10 @@ import (
 
 // Expectation is one thing that must be true of one arm.
 type Expectation struct {
-	Arm    Arm
+	Arm    string // its name
 	Text   string // what it means, for people
 	Metric Metric
+	Beside string // the name of another arm, by whose figure the arm's is divided; "" for the figure itself
 	Want   Bound
 }
 
@@ -40,13 +41,24 @@ const (
 	StrayKeys       Metric = "stray_keys"         // moved keys whose first server was never harmed
 	AwayKeys        Metric = "away_keys"          // that another server than at first still answered at the end
 	BadReplies      Metric = "bad_replies"        // kinds of bad replies of DNS that the clients were given
+	GoodputBefore   Metric = "goodput_before"     // calls before the first fault that succeeded ÷ those issued
+	GoodputAfter    Metric = "goodput_after"      // the same, from Recovery after the servers struck first have healed
+	BudgetUsed      Metric = "budget_used"        // repeats ÷ (0.2 × calls + 1/s per client), at the worst over BudgetWindow
+	BottomAttempts  Metric = "bottom_attempts"    // that the last layer of servers handled
+	WastedWork      Metric = "wasted_work"        // ms that servers spent on calls after their callers had given up
+	FailedReads     Metric = "failed_idempotent"  // failed calls that change nothing
+	AppliedTwice    Metric = "applied_twice"      // writes that were applied more than once
 )
+
+// BudgetWindow is the time over which the extra load of repeats is measured.
+const BudgetWindow = 10 * time.Second
 
 // Metrics lists all metrics.
 func Metrics() []Metric {
 	return []Metric{
 		Calls, Failed, Bad, AttemptsPerCall, P50, P99, Max, BusiestOverMean, LastBad, Closed,
 		NewShare, BadShare, Returned, QuietP99, P99OverQuiet, MovedKeys, StrayKeys, AwayKeys, BadReplies,
+		GoodputBefore, GoodputAfter, BudgetUsed, BottomAttempts, WastedWork, FailedReads, AppliedTwice,
 	}
 }
 
@@ -68,14 +80,35 @@ func (s *Scenario) missing(m Metric, want Bound) string {
 	at, faulty := s.FirstFault()
 	trouble, struck := s.Trouble()
 	switch m {
-	case Calls, Failed, Bad, AttemptsPerCall, P50, P99, Max, BusiestOverMean, Closed: // of every run
+	case Calls, Failed, Bad, AttemptsPerCall, P50, P99, Max, BusiestOverMean, Closed, BudgetUsed: // of every run
 	case LastBad:
 		if !faulty {
 			return "counts from the first fault, and the timeline has none: add a fault or choose another metric"
 		}
-	case QuietP99:
+	case QuietP99, GoodputBefore:
 		if !faulty || at == 0 {
 			return "is of the calls before the first fault, and there are none: add a fault, later than 0s"
+		}
+	case GoodputAfter:
+		if !struck || !trouble.Healed || trouble.End+Recovery >= s.Load.Duration {
+			return fmt.Sprintf("is measured from %v after servers have healed: add a fault that heals what an earlier one did, early enough", Recovery)
+		}
+	case BottomAttempts:
+		if s.Fleet.Layers == 1 {
+			return "is of services behind each other: add fleet.layers"
+		}
+		return s.forgotten()
+	case WastedWork:
+		if !s.Audited() {
+			return "is measured where servers queue or call each other: add fleet.concurrency or fleet.layers"
+		}
+		return s.forgotten()
+	case FailedReads, AppliedTwice:
+		if s.Load.Writes == 0 {
+			return "is for loads with calls that change something: add load.writes"
+		}
+		if m == AppliedTwice {
+			return s.forgotten()
 		}
 	case P99OverQuiet:
 		if !faulty || at == 0 || at+Reaction >= s.Load.Duration {
@@ -110,6 +143,14 @@ func (s *Scenario) missing(m Metric, want Bound) string {
 		if !slices.ContainsFunc(s.Timeline, func(f Fault) bool { return f.Kind == BadDNS && f.Harms() }) {
 			return "counts bad replies of DNS: add the fault dns"
 		}
+	}
+	return ""
+}
+
+// forgotten says that servers cannot report what they did.
+func (s *Scenario) forgotten() string {
+	if s.Kills() {
+		return "is reported by the servers, and one that is killed cannot: choose another fault"
 	}
 	return ""
 }

@@ -9,7 +9,7 @@ type Fault struct {
 	Servers []int   // from 1; none for BadDNS
 	Factor  float64 // of Slow: how many times as long a call takes
 	Code    string  // of Answer: the name of a status code
-	Share   int     // of Answer: to how many calls of 100
+	Share   int     // of Answer and LoseReply: to how many calls of 100
 	Reply   Reply   // of BadDNS
 	Line    int     // where in the file
 }
@@ -27,14 +27,15 @@ const (
 	Heal       FaultKind = "heal"        // undoes silent-drop
 	Slow       FaultKind = "slow"        // every call takes Factor times as long
 	Answer     FaultKind = "answer"      // Share of the calls are answered with Code, at once
-	Recover    FaultKind = "recover"     // undoes slow and answer
+	LoseReply  FaultKind = "lose-reply"  // Share of the calls are done, and their connection is cut before the reply leaves
+	Recover    FaultKind = "recover"     // undoes slow, answer and lose-reply
 	Join       FaultKind = "join"        // a server that was not there before starts and is listed
 	BadDNS     FaultKind = "dns"         // the DNS server answers as Reply says
 )
 
 // FaultKinds lists all kinds, in the order in which people read them.
 func FaultKinds() []FaultKind {
-	return []FaultKind{Kill, Restart, Stop, Continue, SilentDrop, Heal, Slow, Answer, Recover, Join, BadDNS}
+	return []FaultKind{Kill, Restart, Stop, Continue, SilentDrop, Heal, Slow, Answer, LoseReply, Recover, Join, BadDNS}
 }
 
 // needsNetwork says whether the fault needs a network of its own, which only
@@ -49,7 +50,7 @@ func (f Fault) Harms() bool {
 		return false
 	case BadDNS:
 		return f.Reply != Normal
-	case Kill, Stop, SilentDrop, Slow, Answer:
+	case Kill, Stop, SilentDrop, Slow, Answer, LoseReply:
 		return true
 	}
 	return false

@@ -26,7 +26,8 @@ load:
   duration: 30s
   keys: 7
   cold: true
-contract: 'balance: { consistent_hash: { header: "x-shard" } }'
+contract:
+  service: {balance: {consistent_hash: {header: x-shard}}}
 timeline:
   - {at: 1s, fault: join, servers: [5, 6]}
   - {at: 2s, fault: slow, servers: [1], factor: 2.5}
@@ -57,16 +58,16 @@ func TestRareFieldsAreRead(t *testing.T) {
 	if s.Fleet.MaxConnectionAge != 5*time.Second || s.DNS.Refusing != 2 || s.DNS.Silent != 3 || s.Load.Keys != 7 || !s.Load.Cold {
 		t.Errorf("fleet %+v, dns %+v, load %+v", s.Fleet, s.DNS, s.Load)
 	}
-	if want := (scenario.Contract{Text: `balance: { consistent_hash: { header: "x-shard" } }`, Line: 16}); s.Contract != want {
-		t.Errorf("the contract is %+v, want %+v", s.Contract, want)
+	if want := (scenario.Contract{Text: "  service: {balance: {consistent_hash: {header: x-shard}}}\n", Line: 16, Indent: 2}); s.Contract != want || s.Arms[1].Contract != want {
+		t.Errorf("the contract is %+v, of the arms %+v, want %+v", s.Contract, s.Arms, want)
 	}
 	want := []scenario.Fault{
-		{At: 1 * time.Second, Kind: scenario.Join, Servers: []int{5, 6}, Line: 18},
-		{At: 2 * time.Second, Kind: scenario.Slow, Servers: []int{1}, Factor: 2.5, Line: 19},
-		{At: 3 * time.Second, Kind: scenario.Answer, Servers: []int{5}, Code: "NOT_FOUND", Share: 100, Line: 20},
-		{At: 4 * time.Second, Kind: scenario.Answer, Servers: []int{2}, Code: "INTERNAL", Share: 30, Line: 21},
-		{At: 5 * time.Second, Kind: scenario.BadDNS, Reply: scenario.ServFail, Line: 22},
-		{At: 6 * time.Second, Kind: scenario.BadDNS, Reply: scenario.Normal, Line: 23},
+		{At: 1 * time.Second, Kind: scenario.Join, Servers: []int{5, 6}, Line: 19},
+		{At: 2 * time.Second, Kind: scenario.Slow, Servers: []int{1}, Factor: 2.5, Line: 20},
+		{At: 3 * time.Second, Kind: scenario.Answer, Servers: []int{5}, Code: "NOT_FOUND", Share: 100, Line: 21},
+		{At: 4 * time.Second, Kind: scenario.Answer, Servers: []int{2}, Code: "INTERNAL", Share: 30, Line: 22},
+		{At: 5 * time.Second, Kind: scenario.BadDNS, Reply: scenario.ServFail, Line: 23},
+		{At: 6 * time.Second, Kind: scenario.BadDNS, Reply: scenario.Normal, Line: 24},
 	}
 	if got := s.Timeline[:6]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -111,37 +112,37 @@ func TestWhatFollowsFromAScenario(t *testing.T) {
 
 func TestRareMistakes(t *testing.T) {
 	tests := []struct{ name, old, now, want string }{
-		{"missing field of a fault", ", factor: 2.5", "", `s.yaml:19:5: the fault slow lacks the field "factor": add it`},
-		{"nobody to strike", ", servers: [1], factor", ", factor", `s.yaml:19:5: the fault slow lacks the field "servers": add it
-s.yaml:30:5: returned_ms counts from the healing of servers: add a fault that heals what an earlier one did`},
-		{"field of another fault", "code: NOT_FOUND", "code: NOT_FOUND, factor: 2", `s.yaml:20:5: the fault answer has no field "factor": it takes at, fault, servers, code, share`},
-		{"servers of DNS", "reply: servfail", "reply: servfail, servers: [1]", `s.yaml:22:5: the fault dns has no field "servers": it takes at, fault, reply`},
-		{"factor of nothing", "factor: 2.5", "factor: 0", `s.yaml:19:49: factor is 0: choose a value above 0 and up to 1000`},
-		{"unknown code", "NOT_FOUND", "NOTFOUND", `s.yaml:20:49: the code is "NOTFOUND", which is unknown: did you mean "NOT_FOUND"? (known: ` + strings.Join(scenario.Codes(), ", ") + `)`},
-		{"share of more than all", "share: 30", "share: 101", `s.yaml:21:66: share is 101, outside of 1 to 100: choose a value within`},
-		{"unknown reply", "reply: servfail", "reply: servfial", `s.yaml:22:33: the reply is "servfial", which is unknown: did you mean "servfail"? (known: normal, servfail, nxdomain, refused, no-reply, empty, truncated, garbage, wrong-id, wrong-question, loop, flapping)`},
+		{"missing field of a fault", ", factor: 2.5", "", `s.yaml:20:5: the fault slow lacks the field "factor": add it`},
+		{"nobody to strike", ", servers: [1], factor", ", factor", `s.yaml:20:5: the fault slow lacks the field "servers": add it
+s.yaml:31:5: returned_ms counts from the healing of servers: add a fault that heals what an earlier one did`},
+		{"field of another fault", "code: NOT_FOUND", "code: NOT_FOUND, factor: 2", `s.yaml:21:5: the fault answer has no field "factor": it takes at, fault, servers, code, share`},
+		{"servers of DNS", "reply: servfail", "reply: servfail, servers: [1]", `s.yaml:23:5: the fault dns has no field "servers": it takes at, fault, reply`},
+		{"factor of nothing", "factor: 2.5", "factor: 0", `s.yaml:20:49: factor is 0: choose a value above 0 and up to 1000`},
+		{"unknown code", "NOT_FOUND", "NOTFOUND", `s.yaml:21:49: the code is "NOTFOUND", which is unknown: did you mean "NOT_FOUND"? (known: ` + strings.Join(scenario.Codes(), ", ") + `)`},
+		{"share of more than all", "share: 30", "share: 101", `s.yaml:22:66: share is 101, outside of 1 to 100: choose a value within`},
+		{"unknown reply", "reply: servfail", "reply: servfial", `s.yaml:23:33: the reply is "servfial", which is unknown: did you mean "servfail"? (known: normal, servfail, nxdomain, refused, no-reply, empty, truncated, garbage, wrong-id, wrong-question, loop, flapping)`},
 		{"truth", "cold: true", "cold: very", `s.yaml:15:9: load.cold must be true or false, not "very"`},
-		{"reply that is the same", "reply: normal", "reply: servfail", `s.yaml:23:1: the reply of DNS is servfail by then: remove this`},
-		{"strike before it joined", "at: 3s", "at: 500ms", `s.yaml:20:1: server 5 has not joined by then: strike it later or strike another`},
-		{"joined twice", "{at: 9s, fault: recover, servers: [1]}", "{at: 9s, fault: join, servers: [5]}", `s.yaml:24:1: server 5 is there by then: a server joins once
-s.yaml:30:5: returned_ms counts from the healing of servers: add a fault that heals what an earlier one did`},
-		{"slow twice", "code: INTERNAL, share: 30", "code: INTERNAL, share: 30}\n  - {at: 4s, fault: slow, servers: [2], factor: 2", `s.yaml:22:1: server 2 is slow or answers badly by then: let it recover first or strike another`},
-		{"recovery of the healthy", "servers: [1]}\n  - {at: 10s", "servers: [4]}\n  - {at: 10s", `s.yaml:24:1: server 4 is neither slow nor answers badly by then: strike it with slow or answer first or remove this
-s.yaml:30:5: returned_ms counts from the healing of servers: add a fault that heals what an earlier one did`},
-		{"all join", "servers: 6", "servers: 2", `s.yaml:18:37: there is no server 5: fleet.servers is 2, and they are numbered from 1
-s.yaml:18:40: there is no server 6: fleet.servers is 2, and they are numbered from 1
-s.yaml:20:39: there is no server 5: fleet.servers is 2, and they are numbered from 1
-s.yaml:25:38: there is no server 3: fleet.servers is 2, and they are numbered from 1
-s.yaml:26:41: there is no server 3: fleet.servers is 2, and they are numbered from 1
-s.yaml:29:5: new_share is of servers that join, and none does: add the fault join`},
+		{"reply that is the same", "reply: normal", "reply: servfail", `s.yaml:24:1: the reply of DNS is servfail by then: remove this`},
+		{"strike before it joined", "at: 3s", "at: 500ms", `s.yaml:21:1: server 5 has not joined by then: strike it later or strike another`},
+		{"joined twice", "{at: 9s, fault: recover, servers: [1]}", "{at: 9s, fault: join, servers: [5]}", `s.yaml:25:1: server 5 is there by then: a server joins once
+s.yaml:31:5: returned_ms counts from the healing of servers: add a fault that heals what an earlier one did`},
+		{"slow twice", "code: INTERNAL, share: 30", "code: INTERNAL, share: 30}\n  - {at: 4s, fault: slow, servers: [2], factor: 2", `s.yaml:23:1: server 2 is slow or answers badly by then: let it recover first or strike another`},
+		{"recovery of the healthy", "servers: [1]}\n  - {at: 10s", "servers: [4]}\n  - {at: 10s", `s.yaml:25:1: server 4 is neither slow nor answers badly by then: strike it with slow or answer first or remove this
+s.yaml:31:5: returned_ms counts from the healing of servers: add a fault that heals what an earlier one did`},
+		{"all join", "servers: 6", "servers: 2", `s.yaml:19:37: there is no server 5: fleet.servers is 2, and they are numbered from 1
+s.yaml:19:40: there is no server 6: fleet.servers is 2, and they are numbered from 1
+s.yaml:21:39: there is no server 5: fleet.servers is 2, and they are numbered from 1
+s.yaml:26:38: there is no server 3: fleet.servers is 2, and they are numbered from 1
+s.yaml:27:41: there is no server 3: fleet.servers is 2, and they are numbered from 1
+s.yaml:30:5: new_share is of servers that join, and none does: add the fault join`},
 		{"age without an arm", "arms: [grpc-go round_robin + MaxConnectionAge, surefoot]", "arms: [surefoot]", `s.yaml:2:1: fleet.max_connection_age is for the arm "grpc-go round_robin + MaxConnectionAge", which does not take part: add the arm or remove the field`},
 		{"arm without an age", "  max_connection_age: 5s\n", "", `s.yaml:2:1: the arm "grpc-go round_robin + MaxConnectionAge" needs fleet.max_connection_age: add it`},
 		{"contract of nobody", ", surefoot]", "]", `s.yaml:2:1: contract is for the arm "surefoot", which does not take part: add the arm or remove the field
-s.yaml:29:11: the arm "surefoot" does not take part: add it to arms or remove the expectation
-s.yaml:30:11: the arm "surefoot" does not take part: add it to arms or remove the expectation`},
+s.yaml:30:11: the arm "surefoot" does not take part: add it to arms or remove the expectation (arms: grpc-go round_robin + MaxConnectionAge)
+s.yaml:31:11: the arm "surefoot" does not take part: add it to arms or remove the expectation (arms: grpc-go round_robin + MaxConnectionAge)`},
 		{"virtual and dead", "  refusing: 2", "  refusing: 2\n  virtual_ip: true", `s.yaml:2:1: dns.virtual_ip lists one address, and dns.refusing and dns.silent list more: remove one of them`},
 		{"warm and cold", "  warmup: 0s\n", "", `s.yaml:2:1: load.cold counts the first calls, and load.warmup, 1s unless it is set, does not: set load.warmup to 0s`},
-		{"bound that always holds", `"<= 15000"`, `"<= 21000"`, `s.yaml:30:5: returned_ms cannot exceed 21s, because the run ends then: lengthen load.duration or lower the bound`},
+		{"bound that always holds", `"<= 15000"`, `"<= 21000"`, `s.yaml:31:5: returned_ms cannot exceed 21s, because the run ends then: lengthen load.duration or lower the bound`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

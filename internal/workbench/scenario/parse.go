@@ -4,7 +4,6 @@ import (
 	"math"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,17 +17,28 @@ const (
 	maxRate     = 1000.0
 	maxKeys     = 10_000
 	maxDuration = 10 * time.Minute
+	// A server that works on more calls at a time than this is not limited by it.
+	maxConcurrency = 1000
+	// Each write is remembered by the server that applied it.
+	maxWrites = 100_000
 )
+
+// MaxLayers is how many services may stand behind each other.
+const MaxLayers = 5
 
 // Parse reads a scenario. file names it in errors, and its base name without
 // .yaml is the scenario's name. A failure is of type Errors and holds all
 // mistakes that were found.
 func Parse(file string, text []byte) (*Scenario, error) {
-	d := &decoder{file: file}
+	d := &decoder{file: file, source: strings.Split(string(text), "\n")}
 	s := &Scenario{
 		Name: strings.TrimSuffix(filepath.Base(file), ".yaml"),
 		DNS:  DNS{TTL: 5 * time.Second},
-		Load: Load{Warmup: time.Second, Deadline: 2 * time.Second, BadAfter: 250 * time.Millisecond},
+		Load: Load{
+			Warmup: time.Second, Deadline: 2 * time.Second, BadAfter: 250 * time.Millisecond,
+			AttemptTimeout: 250 * time.Millisecond,
+		},
+		Fleet: Fleet{Layers: 1},
 	}
 	if !regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`).MatchString(s.Name) {
 		d.failf(nil, "the file is named %q: name it in lower case with dashes, such as slow-node.yaml", filepath.Base(file))
@@ -46,10 +56,7 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		must("fleet", func(n ast.Node) { d.fleet(n, &s.Fleet) }),
 		may("dns", func(n ast.Node) { d.dns(n, &s.DNS) }),
 		must("load", func(n ast.Node) { d.load(n, &s.Load) }),
-		may("contract", func(n ast.Node) {
-			d.text(&s.Contract.Text, "contract")(n)
-			s.Contract.Line = n.GetToken().Position.Line
-		}),
+		may("contract", d.contract(&s.Contract)),
 		may("timeline", func(n ast.Node) {
 			d.list(n, "timeline", func(e ast.Node) { timeline = append(timeline, e) })
 		}),
@@ -67,6 +74,11 @@ func Parse(file string, text []byte) (*Scenario, error) {
 	if len(d.errors) == before { // else it would judge faults that nobody wrote
 		d.order(s)
 		d.fits(doc.Body, s)
+	}
+	for i, arm := range s.Arms {
+		if arm.Client == Surefoot && arm.Contract.Text == "" {
+			s.Arms[i].Contract = s.Contract
+		}
 	}
 	for _, n := range expect {
 		d.expectation(n, s)
@@ -95,6 +107,10 @@ func (d *decoder) fleet(n ast.Node, f *Fleet) {
 		must("servers", d.count(&f.Servers, "fleet.servers", 1, maxServers)),
 		may("work", d.duration(&f.Work, "fleet.work", 0, time.Minute)),
 		may("max_connection_age", d.duration(&f.MaxConnectionAge, "fleet.max_connection_age", time.Second, time.Hour)),
+		may("concurrency", d.count(&f.Concurrency, "fleet.concurrency", 1, maxConcurrency)),
+		may("slow_percent", d.count(&f.SlowPercent, "fleet.slow_percent", 1, 100)),
+		may("slow_work", d.duration(&f.SlowWork, "fleet.slow_work", 0, time.Minute)),
+		may("layers", d.count(&f.Layers, "fleet.layers", 1, MaxLayers)),
 	)
 }
 
@@ -128,57 +144,18 @@ func (d *decoder) load(n ast.Node, l *Load) {
 		may("bad_after", d.duration(&l.BadAfter, "load.bad_after", time.Millisecond, time.Minute)),
 		may("keys", d.count(&l.Keys, "load.keys", 1, maxKeys)),
 		may("cold", d.truth(&l.Cold, "load.cold")),
+		may("writes", d.count(&l.Writes, "load.writes", 1, 100)),
+		may("attempt_timeout", d.duration(&l.AttemptTimeout, "load.attempt_timeout", time.Millisecond, time.Minute)),
 	)
-}
-
-func (d *decoder) arms(n ast.Node, s *Scenario) {
-	d.list(n, "arms", func(e ast.Node) {
-		var arm Arm
-		choice(d, &arm, "an arm", Arms())(e)
-		switch {
-		case arm == "":
-		case slices.Contains(s.Arms, arm):
-			d.failf(e.GetToken(), "the arm %q stands twice: keep one", arm)
-		default:
-			s.Arms = append(s.Arms, arm)
-		}
-	})
-	if seq, ok := n.(*ast.SequenceNode); ok && len(seq.Values) == 0 {
-		d.failf(n.GetToken(), "arms is empty: name at least one: %s", OneOf("", Arms()))
-	}
-}
-
-// fits checks what parts of the file say of each other.
-func (d *decoder) fits(body ast.Node, s *Scenario) {
-	at := start(body)
-	ages := slices.Contains(s.Arms, GRPCMaxAge)
-	switch {
-	case ages && s.Fleet.MaxConnectionAge == 0:
-		d.failf(at, "the arm %q needs fleet.max_connection_age: add it", GRPCMaxAge)
-	case !ages && s.Fleet.MaxConnectionAge > 0:
-		d.failf(at, "fleet.max_connection_age is for the arm %q, which does not take part: add the arm or remove the field", GRPCMaxAge)
-	}
-	if s.Contract.Text != "" && len(s.Arms) > 0 && !slices.Contains(s.Arms, Surefoot) {
-		d.failf(at, "contract is for the arm %q, which does not take part: add the arm or remove the field", Surefoot)
-	}
-	if s.DNS.VirtualIP && s.DNS.Refusing+s.DNS.Silent > 0 {
-		d.failf(at, "dns.virtual_ip lists one address, and dns.refusing and dns.silent list more: remove one of them")
-	}
-	if s.Load.Cold && s.Load.Warmup > 0 {
-		d.failf(at, "load.cold counts the first calls, and load.warmup, 1s unless it is set, does not: set load.warmup to 0s")
-	}
-	if s.Fleet.Servers > 0 && len(s.Joining()) == s.Fleet.Servers {
-		d.failf(at, "every server joins later: clients need one to start with")
-	}
 }
 
 func (d *decoder) expectation(n ast.Node, s *Scenario) {
 	var e Expectation
 	d.mapping(n, "an expectation",
-		must("arm", func(n ast.Node) {
-			choice(d, &e.Arm, "the arm", Arms())(n)
-			if e.Arm != "" && len(s.Arms) > 0 && !slices.Contains(s.Arms, e.Arm) {
-				d.failf(n.GetToken(), "the arm %q does not take part: add it to arms or remove the expectation", e.Arm)
+		must("arm", func(n ast.Node) { d.oneOfArms(&e.Arm, n, s) }),
+		may("beside", func(n ast.Node) {
+			if d.oneOfArms(&e.Beside, n, s); e.Beside != "" && e.Beside == e.Arm {
+				d.failf(n.GetToken(), "beside is the arm itself: name another one")
 			}
 		}),
 		must("text", d.text(&e.Text, "text")),

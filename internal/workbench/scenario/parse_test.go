@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,21 +60,21 @@ func TestEveryFieldIsRead(t *testing.T) {
 		Name:    "all-of-it",
 		Summary: "what happens",
 		Intent:  "Why it exists, in two lines.",
-		Fleet:   scenario.Fleet{Servers: 10, Work: 20 * time.Millisecond},
+		Fleet:   scenario.Fleet{Servers: 10, Work: 20 * time.Millisecond, Layers: 1},
 		DNS:     scenario.DNS{TTL: 7 * time.Second, Shuffle: 3, DelistAfter: 2 * time.Second},
 		Load: scenario.Load{
 			Clients: 20, Rate: 0.5, Warmup: 0, Duration: 10 * time.Second,
-			Deadline: 30 * time.Second, BadAfter: 50 * time.Millisecond,
+			Deadline: 30 * time.Second, BadAfter: 50 * time.Millisecond, AttemptTimeout: 250 * time.Millisecond,
 		},
 		Timeline: []scenario.Fault{
 			{At: 1 * time.Second, Kind: scenario.Kill, Servers: []int{2, 10}, Line: 20},
 			{At: 2 * time.Second, Kind: scenario.SilentDrop, Servers: []int{1}, Line: 23},
 			{At: 4 * time.Second, Kind: scenario.Restart, Servers: []int{2}, Line: 19},
 		},
-		Arms: []scenario.Arm{scenario.GRPC, scenario.GRPCRoundRobin, scenario.Surefoot},
+		Arms: scenario.DefaultArms(),
 		Expect: []scenario.Expectation{
-			{Arm: scenario.Surefoot, Text: "no call fails", Metric: scenario.Failed, Want: scenario.Bound{Op: "==", Value: 0}},
-			{Arm: scenario.GRPC, Text: "some do", Metric: scenario.LastBad, Want: scenario.Bound{Op: ">", Value: 1.5}},
+			{Arm: "surefoot", Text: "no call fails", Metric: scenario.Failed, Want: scenario.Bound{Op: "==", Value: 0}},
+			{Arm: "grpc-go", Text: "some do", Metric: scenario.LastBad, Want: scenario.Bound{Op: ">", Value: 1.5}},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -103,7 +104,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := scenario.Load{
 		Clients: 1, Rate: 1, Warmup: time.Second, Duration: 100 * time.Millisecond,
-		Deadline: 2 * time.Second, BadAfter: 250 * time.Millisecond,
+		Deadline: 2 * time.Second, BadAfter: 250 * time.Millisecond, AttemptTimeout: 250 * time.Millisecond,
 	}
 	if got.Load != want {
 		t.Errorf("load is %+v, want %+v", got.Load, want)
@@ -113,7 +114,19 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// listed joins names as errors list them.
+func listed[S ~string](names []S) string {
+	var words []string
+	for _, name := range names {
+		words = append(words, string(name))
+	}
+	return strings.Join(words, ", ")
+}
+
+const fleetFields = "servers, work, max_connection_age, concurrency, slow_percent, slow_work, layers"
+
 func TestMistakes(t *testing.T) {
+	clients, faults, metrics := listed(scenario.Clients()), listed(scenario.FaultKinds()), listed(scenario.Metrics())
 	tests := []struct {
 		name     string
 		old, now string // what to replace in complete
@@ -121,11 +134,11 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"unknown field of the scenario", "fleet:", "fleat:", `s.yaml:3:1: the scenario lacks the field "fleet": add it
 s.yaml:4:1: the scenario has no field "fleat": did you mean "fleet"? (known: summary, fleet, dns, load, contract, timeline, arms, expect)`},
-		{"unknown field further in", "  work: 20ms", "  cpus: 4", `s.yaml:6:3: fleet has no field "cpus": use one of: servers, work, max_connection_age`},
+		{"unknown field further in", "  work: 20ms", "  cpus: 4", `s.yaml:6:3: fleet has no field "cpus": use one of: ` + fleetFields},
 		{"field twice", "  work: 20ms", "  work: 20ms\n  work: 30ms", `s.yaml:7:3: mapping key "work" already defined at [6:3]`},
 		{"field without a value", "  work: 20ms", "  work:", `s.yaml:6:3: fleet.work has no value: give one or remove the line`},
 		{"missing field", "  rate: 0.5\n", "", `s.yaml:12:3: load lacks the field "rate": add it`},
-		{"list for a mapping", "fleet:\n  servers: 10\n  work: 20ms", "fleet: [10]", `s.yaml:4:8: fleet must be a mapping with servers, work, max_connection_age, not a list`},
+		{"list for a mapping", "fleet:\n  servers: 10\n  work: 20ms", "fleet: [10]", `s.yaml:4:8: fleet must be a mapping with ` + fleetFields + `, not a list`},
 		{"mapping for a list", "arms: [grpc-go, grpc-go round_robin, surefoot]", "arms: {a: b}", `s.yaml:26:7: arms must be a list, not a mapping: start each element with a dash`},
 		{"text for a number", "servers: 10", "servers: ten", `s.yaml:5:12: fleet.servers must be a whole number, not "ten"`},
 		{"fraction of a server", "servers: 10", "servers: 1.5", `s.yaml:5:12: fleet.servers must be a whole number, not "1.5"`},
@@ -141,7 +154,7 @@ s.yaml:4:1: the scenario has no field "fleat": did you mean "fleet"? (known: sum
 		{"rate of nothing", "rate: 0.5", "rate: 0", `s.yaml:13:9: load.rate is 0: choose a value above 0 and up to 1000`},
 		{"rate that is no number", "rate: 0.5", "rate: often", `s.yaml:13:9: load.rate must be a number, not "often"`},
 		{"rate of infinity", "rate: 0.5", "rate: .inf", `s.yaml:13:9: load.rate must be a number, not ".inf"`},
-		{"unknown fault", "fault: kill", "fault: kil", `s.yaml:21:12: the fault is "kil", which is unknown: did you mean "kill"? (known: kill, restart, stop, continue, silent-drop, heal, slow, answer, recover, join, dns)`},
+		{"unknown fault", "fault: kill", "fault: kil", `s.yaml:21:12: the fault is "kil", which is unknown: did you mean "kill"? (known: ` + faults + `)`},
 		{"server that does not exist", "servers: [2, 10]", "servers: [2, 20]", `s.yaml:22:18: there is no server 20: fleet.servers is 10, and they are numbered from 1`},
 		{"server twice", "servers: [2, 10]", "servers: [2, 2]", `s.yaml:22:18: server 2 stands twice: keep one`},
 		{"server zero", "servers: [2, 10]", "servers: [2, 0]", `s.yaml:22:18: a server is 0, outside of 1 to 200: choose a value within`},
@@ -155,11 +168,11 @@ s.yaml:4:1: the scenario has no field "fleat": did you mean "fleet"? (known: sum
 		{"continue without a stop", "fault: silent-drop", "fault: continue", `s.yaml:23:1: server 1 is not stopped by then: stop it first or remove this`},
 		{"heal without a drop", "fault: silent-drop", "fault: heal", `s.yaml:23:1: server 1 is not silent by then: strike it with silent-drop first or remove this`},
 		{"silent twice", "  - {at: 4s, fault: restart, servers: [2]}", "  - {at: 4s, fault: silent-drop, servers: [1]}", `s.yaml:19:1: server 1 is already struck so: strike another or heal it first`},
-		{"unknown arm", "arms: [grpc-go, grpc-go round_robin, surefoot]", "arms: [grpc-go, surefeet, surefoot]", `s.yaml:26:17: an arm is "surefeet", which is unknown: did you mean "surefoot"? (known: grpc-go, grpc-go round_robin, grpc-go round_robin + MaxConnectionAge, surefoot)`},
-		{"arm twice", "arms: [grpc-go, grpc-go round_robin, surefoot]", "arms: [grpc-go, grpc-go, surefoot]", `s.yaml:26:17: the arm "grpc-go" stands twice: keep one`},
-		{"no arm", "arms: [grpc-go, grpc-go round_robin, surefoot]", "arms: []", `s.yaml:26:7: arms is empty: name at least one: use one of: grpc-go, grpc-go round_robin, grpc-go round_robin + MaxConnectionAge, surefoot`},
-		{"expectation of an arm that is absent", "arms: [grpc-go, grpc-go round_robin, surefoot]", "arms: [surefoot]", `s.yaml:32:10: the arm "grpc-go" does not take part: add it to arms or remove the expectation`},
-		{"unknown metric", "metric: failed", "metric: errors", `s.yaml:30:13: the metric is "errors", which is unknown: use one of: calls, failed, bad, attempts_per_call, p50_ms, p99_ms, max_ms, busiest_over_mean, last_bad_ms, closed_connections, new_share, bad_share, returned_ms, quiet_p99_ms, p99_over_quiet, moved_keys, stray_keys, away_keys, bad_replies`},
+		{"unknown arm", "arms: [grpc-go, grpc-go round_robin, surefoot]", "arms: [grpc-go, surefeet, surefoot]", `s.yaml:26:17: an arm is "surefeet", which is unknown: did you mean "surefoot"? (known: ` + clients + `)`},
+		{"arm twice", "arms: [grpc-go, grpc-go round_robin, surefoot]", "arms: [grpc-go, grpc-go, surefoot]", `s.yaml:26:17: the arm "grpc-go" stands twice: keep one, or name one of them otherwise`},
+		{"no arm", "arms: [grpc-go, grpc-go round_robin, surefoot]", "arms: []", `s.yaml:26:7: arms is empty: name at least one: use one of: ` + clients},
+		{"expectation of an arm that is absent", "arms: [grpc-go, grpc-go round_robin, surefoot]", "arms: [surefoot]", `s.yaml:32:10: the arm "grpc-go" does not take part: add it to arms or remove the expectation (arms: surefoot)`},
+		{"unknown metric", "metric: failed", "metric: errors", `s.yaml:30:13: the metric is "errors", which is unknown: use one of: ` + metrics},
 		{"bound without a comparison", `want: "== 0"`, `want: "0"`, `s.yaml:31:11: want is no comparison: "0" does not start with one of <= >= == < >; write "<= 1000"`},
 		{"bound without a number", `want: "== 0"`, `want: "== none"`, `s.yaml:31:11: want is no comparison: "none" is not a number; write "<= 1000"`},
 		{"bound that YAML reads as a block", `want: ">1.5"`, `want: >1.5`, `s.yaml:35:11: invalid header option: "1.5"`},
@@ -245,13 +258,13 @@ func TestShippedScenariosParse(t *testing.T) {
 			continue
 		}
 		if !reflect.DeepEqual(s.Arms, scenario.DefaultArms()) {
-			t.Errorf("%s has the arms %q: one of the default run compares all", name, s.Arms)
+			t.Errorf("%s has the arms %+v: one of the default run compares all", name, s.Arms)
 		}
 	}
 	for name, s := range known {
 		judged := false
 		for _, e := range s.Expect {
-			judged = judged || e.Arm == scenario.Surefoot
+			judged = judged || slices.ContainsFunc(s.Arms, func(a scenario.Arm) bool { return a.Name == e.Arm && a.Client == scenario.Surefoot })
 		}
 		if !judged {
 			t.Errorf("%s expects nothing of surefoot", name)

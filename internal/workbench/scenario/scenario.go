@@ -10,7 +10,7 @@ type Scenario struct {
 	Fleet    Fleet
 	DNS      DNS
 	Load     Load
-	Contract Contract // what the surefoot arm's service says, beyond its .proto
+	Contract Contract // what the service says to surefoot arms, beyond its .proto
 	Timeline []Fault  // in order of At
 	Arms     []Arm
 	Expect   []Expectation
@@ -20,6 +20,18 @@ type Scenario struct {
 type Fleet struct {
 	Servers int
 	Work    time.Duration // how long a server takes to answer a call
+	// Concurrency is how many calls a server works on at a time; 0 is any
+	// number. The others wait in line, and leave it when their callers do.
+	// Work that was begun is ended, whoever still waits for it.
+	Concurrency int
+	// SlowPercent of the calls that a server works on, at random, take
+	// SlowWork instead of Work.
+	SlowPercent int
+	SlowWork    time.Duration
+	// Layers is how many services stand behind each other: the servers of each
+	// call those of the next, and clients call the first. The servers are
+	// dealt out to them in order.
+	Layers int
 	// MaxConnectionAge is after how long the servers of the arm
 	// GRPCMaxAge close a connection gracefully.
 	MaxConnectionAge time.Duration
@@ -46,30 +58,49 @@ type Load struct {
 	BadAfter time.Duration // a call that takes this long is bad, even when it succeeds
 	Keys     int           // calls carry one of so many keys in the header KeyHeader; 0 for none
 	Cold     bool          // clients start with the measured part: their first calls count
+	Writes   int           // of 100 calls, so many change something and are not idempotent
+	// AttemptTimeout is what the client GRPCNaive gives each of its attempts.
+	AttemptTimeout time.Duration
 }
 
 // KeyHeader is the header that carries the key of a call.
 const KeyHeader = "x-shard"
 
-// Contract is a surefoot.v1.Service in protobuf's text format.
+// Contract is lines of YAML that hold a surefoot.v1.Contract, as a contract file
+// does, but for the name of the service.
 type Contract struct {
-	Text string
-	Line int // where in the file
+	Text   string // the lines below the field's name, as they stand in the file
+	Line   int    // of the field's name
+	Indent int    // of the lines
 }
 
-// Arm names a kind of client that is put through the scenario.
-type Arm string
+// Arm is clients that are put through the scenario.
+type Arm struct {
+	Name     string // of the kind of client, unless it is given
+	Client   Client
+	Contract Contract // the scenario's, unless the arm has one of its own
+}
 
-// The arms.
+// Client names a kind of client.
+type Client string
+
+// The kinds of clients. All but the first balance by round_robin.
 const (
-	GRPC           Arm = "grpc-go"                                // as it comes: pick_first
-	GRPCRoundRobin Arm = "grpc-go round_robin"                    // with the round_robin policy
-	GRPCMaxAge     Arm = "grpc-go round_robin + MaxConnectionAge" // and with servers that close old connections
-	Surefoot       Arm = "surefoot"
+	GRPC            Client = "grpc-go"                                // as it comes: pick_first
+	GRPCRoundRobin  Client = "grpc-go round_robin"                    // with the round_robin policy
+	GRPCMaxAge      Client = "grpc-go round_robin + MaxConnectionAge" // and with servers that close old connections
+	GRPCRetryPolicy Client = "grpc-go retryPolicy"                    // with its retryPolicy and retryThrottling
+	GRPCNaive       Client = "naive retries"                          // a loop around each call, as people write it
+	GRPCOwnTimeouts Client = "own timeouts"                           // a server that calls another one does not pass its caller's deadline on
+	Surefoot        Client = "surefoot"
 )
 
-// Arms lists all arms.
-func Arms() []Arm { return []Arm{GRPC, GRPCRoundRobin, GRPCMaxAge, Surefoot} }
+// Clients lists all kinds of clients.
+func Clients() []Client {
+	return []Client{GRPC, GRPCRoundRobin, GRPCMaxAge, GRPCRetryPolicy, GRPCNaive, GRPCOwnTimeouts, Surefoot}
+}
 
 // DefaultArms lists those of the default run.
-func DefaultArms() []Arm { return []Arm{GRPC, GRPCRoundRobin, Surefoot} }
+func DefaultArms() []Arm {
+	return []Arm{{Name: string(GRPC), Client: GRPC}, {Name: string(GRPCRoundRobin), Client: GRPCRoundRobin}, {Name: string(Surefoot), Client: Surefoot}}
+}

@@ -47,7 +47,7 @@ func (d *decoder) fault(n ast.Node, s *Scenario) {
 		note("share", d.count(&f.Share, "share", 1, 100)),
 		note("reply", choice(d, &f.Reply, "the reply", Replies())),
 	)
-	if f.Kind == Answer && !given["share"] {
+	if (f.Kind == Answer || f.Kind == LoseReply) && !given["share"] {
 		f.Share = 100
 	}
 	if f.Kind != "" {
@@ -65,6 +65,8 @@ func (d *decoder) belongs(n ast.Node, kind FaultKind, given map[string]bool) {
 		need = append(need, "factor")
 	case Answer:
 		need, allowed = append(need, "code"), []string{"share"}
+	case LoseReply:
+		allowed = []string{"share"}
 	case BadDNS:
 		need = []string{"reply"}
 	case Kill, Restart, Stop, Continue, SilentDrop, Heal, Recover, Join: // just the servers
@@ -146,7 +148,7 @@ func (c condition) after(kind FaultKind) (condition, string) {
 		problem = "is not dead by then: kill it first or remove the restart"
 	case kind == Stop && c.stopped, kind == SilentDrop && c.silent:
 		problem = "is already struck so: strike another or heal it first"
-	case (kind == Slow || kind == Answer) && c.sick:
+	case (kind == Slow || kind == Answer || kind == LoseReply) && c.sick:
 		problem = "is slow or answers badly by then: let it recover first or strike another"
 	case kind == Continue && !c.stopped:
 		problem = "is not stopped by then: stop it first or remove this"
@@ -168,7 +170,7 @@ func (c condition) after(kind FaultKind) (condition, string) {
 		c.silent = true
 	case Heal:
 		c.silent = false
-	case Slow, Answer:
+	case Slow, Answer, LoseReply:
 		c.sick = true
 	case Recover:
 		c.sick = false
