@@ -60,6 +60,8 @@ type Method struct {
 	Retry Retry
 	// Stream is what holds for the streams of a method that is not unary.
 	Stream Stream
+	// Hedge says when another attempt is started while one goes on.
+	Hedge Hedge
 }
 
 // Retry is how the failed attempts of a call are repeated.

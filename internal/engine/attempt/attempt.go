@@ -21,6 +21,10 @@ const (
 	Start
 	// Wait means to come back with Resume when Step.Wait has passed.
 	Wait
+	// Await means that other attempts of the call go on: what to do next is the
+	// answer to the end of one of them. If Step.Wait is not 0 and none has come
+	// when it has passed, ask [Call.ResumeBeside].
+	Await
 )
 
 // A Step is the answer of a Call.
@@ -29,6 +33,9 @@ type Step struct {
 	// Timeout is how long the attempt to start may take, 0 if only the call's
 	// own deadline bounds it. When it has passed, ask [Call.GiveUp].
 	Timeout time.Duration
+	// Hedge is how long the attempt to start may take until [Call.StartHedge] is
+	// asked, 0 for never.
+	Hedge time.Duration
 	// Wait is how long to wait.
 	Wait time.Duration
 	// Why is the reason, for people.
@@ -36,7 +43,8 @@ type Step struct {
 }
 
 // A Call is the state of one call. It belongs to the goroutine that makes the
-// call; the driver orders GiveUp, which a timer calls, before Finish.
+// call; the driver orders GiveUp, which a timer calls, before Finish. If the
+// call hedges, several attempts are in flight: see [Hedging].
 type Call struct {
 	method   *policy.Method
 	budget   *Budget
@@ -50,6 +58,8 @@ type Call struct {
 
 	restricted bool // only what is unprocessed may be repeated
 	refused    bool // a repeat that might have helped was refused
+
+	hedging *Hedging // nil if the call does not hedge
 }
 
 // New returns the state of a call that has made no attempt. deadline is zero
@@ -93,6 +103,9 @@ func (c *Call) refuse(why string) Step {
 // Begin starts the first attempt.
 func (c *Call) Begin(now time.Time) Step {
 	c.budget.Call(now)
+	if h := c.hedging; h != nil && h.limit != nil {
+		h.limit.Call(now)
+	}
 	return c.start(now, "first attempt")
 }
 
@@ -106,24 +119,81 @@ func (c *Call) Deadline() time.Time { return c.deadline }
 // is left that is ready and was not tried by this call; r is a random number
 // for the backoff.
 func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
-	step := c.finish(now, v, pb, fresh, r)
+	return c.ended(now, v, pb, fresh, r, false)
+}
+
+func (c *Call) ended(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64, hedge bool) Step {
+	h := c.hedging
+	if v.Failure() {
+		c.budget.Failed(now, hedge || c.repeated())
+	}
+	var step Step
+	if h != nil {
+		h.inFlight--
+	}
+	switch {
+	case h != nil && h.over:
+		return Step{Action: Await, Why: "another attempt ended the call"}
+	case h != nil && h.inFlight > 0:
+		step = c.beside(now, v, pb, fresh, r, hedge)
+	default:
+		if h != nil {
+			h.vacant = false // this one's end is what decides
+		}
+		step = c.finish(now, v, pb, fresh, r)
+	}
 	if step.Action == Done {
-		c.release()
+		c.settle()
 	}
 	return step
 }
 
-func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
-	if v.Failure() {
-		c.budget.Failed(now, c.made > 1)
+// settle says that the call is over, whatever attempts are in flight.
+func (c *Call) settle() {
+	c.release()
+	if c.hedging != nil {
+		c.hedging.over = true
 	}
+}
+
+// repeated reports whether what runs, or ran last, and is no hedge, is a repeat.
+func (c *Call) repeated() bool {
+	if c.hedging != nil {
+		return c.made-c.hedging.started > 1
+	}
+	return c.made > 1
+}
+
+// finish tells how the last attempt in flight ended.
+func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
+	step := c.decide(now, v, pb, fresh, r)
+	switch {
+	case step.Action != Wait:
+		return step
+	case step.Wait == 0:
+		return c.Resume(now)
+	case !c.held && !c.budget.CanPay(now):
+		return c.refuse("retry budget exhausted")
+	default:
+		return step
+	}
+}
+
+// count counts an attempt that ended against the limit.
+func (c *Call) count(v outcome.Verdict, fresh bool) {
 	if !v.Free() || !fresh {
 		c.counted++
 	}
+}
+
+// decide returns whether an attempt that ended is repeated, as Done or Wait. It
+// does not ask the budget.
+func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
+	c.count(v, fresh)
 	switch {
 	case v == outcome.Success:
 		return Step{Why: "success"}
-	case pb.Stop && v.Failure():
+	case (pb.Stop || c.hedging != nil && c.hedging.stopped) && v.Failure():
 		// Whatever else the peer said: a timeout below it, for one.
 		return c.refuse("the server asked for no repeat")
 	case !v.Repeatable(c.safety()):
@@ -153,16 +223,13 @@ func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 			c.backoffs++
 		}
 	}
+	if h := c.hedging; h != nil && h.notBefore.Sub(now) > wait { // another attempt was told to wait
+		wait, why = h.notBefore.Sub(now), "pushback"
+	}
 	if !c.deadline.IsZero() && !now.Add(wait).Before(c.deadline) {
 		return c.refuse("no time left")
 	}
-	if wait > 0 {
-		if !c.held && !c.budget.CanPay(now) {
-			return c.refuse("retry budget exhausted")
-		}
-		return Step{Action: Wait, Wait: wait, Why: why}
-	}
-	return c.Resume(now)
+	return Step{Action: Wait, Wait: wait, Why: why}
 }
 
 // End tells how the running attempt ended, for one that the driver cannot
@@ -170,7 +237,7 @@ func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 func (c *Call) End(now time.Time, v outcome.Verdict) Step {
 	c.release()
 	if v.Failure() {
-		c.budget.Failed(now, c.made > 1)
+		c.budget.Failed(now, c.repeated())
 	}
 	switch v {
 	case outcome.Success:
@@ -184,6 +251,9 @@ func (c *Call) End(now time.Time, v outcome.Verdict) Step {
 
 // Resume goes on after a wait.
 func (c *Call) Resume(now time.Time) Step {
+	if c.hedging != nil {
+		c.hedging.vacant = false
+	}
 	if c.held {
 		c.held = false
 		c.budget.PayHeld(now)
@@ -195,8 +265,9 @@ func (c *Call) Resume(now time.Time) Step {
 	return c.start(now, "repeat")
 }
 
-// Abandon says that the call is over though the last step was to wait.
-func (c *Call) Abandon() { c.release() }
+// Abandon says that the call is over though the last step was to wait, or
+// though attempts are in flight.
+func (c *Call) Abandon() { c.settle() }
 
 func (c *Call) release() {
 	if c.held {
@@ -206,8 +277,15 @@ func (c *Call) release() {
 }
 
 func (c *Call) start(now time.Time, why string) Step {
+	step := Step{Action: Start, Timeout: c.timeout(now), Why: why}
 	c.made++
-	return Step{Action: Start, Timeout: c.timeout(now), Why: why}
+	if h := c.hedging; h != nil {
+		h.inFlight++
+		if c.MayHedge() {
+			step.Hedge = h.delay
+		}
+	}
+	return step
 }
 
 // timeout returns how long the attempt that starts now may take. An attempt
@@ -215,7 +293,7 @@ func (c *Call) start(now time.Time, why string) Step {
 // cancel it would turn a slow answer into none.
 func (c *Call) timeout(now time.Time) time.Duration {
 	t := c.method.AttemptTimeout
-	if t <= 0 || !c.Repeatable() || int(c.counted)+1 >= c.method.Retry.MaxAttempts {
+	if t <= 0 || !c.Repeatable() || int(c.counted+c.flying())+1 >= c.method.Retry.MaxAttempts {
 		return 0
 	}
 	if !c.deadline.IsZero() && t >= c.deadline.Sub(now) {
@@ -224,11 +302,14 @@ func (c *Call) timeout(now time.Time) time.Duration {
 	return t
 }
 
-// GiveUp reports whether the running attempt, whose timeout has passed, may be
-// cancelled: only if its repeat can be paid for. What it costs is held until
-// Finish, or else the attempts that expire together would all be cancelled for
-// the sake of one repeat.
+// GiveUp reports whether an attempt in flight, whose timeout has passed, may be
+// cancelled: only if its repeat is within the limit and can be paid for. What it
+// costs is held until Finish, or else the attempts that expire together would all
+// be cancelled for the sake of one repeat.
 func (c *Call) GiveUp(now time.Time) bool {
+	if h := c.hedging; h != nil && (h.over || h.stopped || !c.mayStart()) {
+		return false
+	}
 	c.held = c.held || c.budget.Hold(now)
 	return c.held
 }

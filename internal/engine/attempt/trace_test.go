@@ -29,12 +29,16 @@ var update = flag.Bool("update", false, "rewrite the steps in testdata/*.trace")
 //	35ms resume
 //	250ms give-up?
 //	500ms end fault
+//	20ms hedge? fresh
+//	25ms hedge-finish success
+//	45ms resume-beside
 //	600ms others calls=20 extra=1 failed=10
 //
 // deadline is the time at which the call's deadline passes. fresh says that an
 // endpoint is left that was not tried; r is the dice for the backoff, 1 unless
-// given. restricted says that the call is made for a repeat. others is what the
-// other calls of the channel do. What follows the arrow is rewritten by -update;
+// given. restricted says that the call is made for a repeat. hedge=20ms hedges=1
+// load=5% lets it hedge, an attempt being in flight already; its hedges then are
+// told of by hedge-finish. others is what the other calls of the channel do. What follows the arrow is rewritten by -update;
 // a call that is refused must not be repeated by others either.
 func TestTraces(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.trace")
@@ -71,6 +75,7 @@ func replay(t *testing.T, trace string) string {
 		policy policy.Method
 		call   Call
 		budget *Budget
+		limit  *Budget
 		out    strings.Builder
 	)
 	for i, line := range strings.Split(strings.TrimRight(trace, "\n"), "\n") {
@@ -92,6 +97,8 @@ func replay(t *testing.T, trace string) string {
 			if slices.Contains(fields, "restricted") {
 				call.Restrict()
 			}
+			limit = HedgeLimit(policy.Hedge, start)
+			call.Hedge(new(Hedging), policy.Hedge.Delay, limit)
 			out.WriteByte('\n')
 			continue
 		}
@@ -99,7 +106,7 @@ func replay(t *testing.T, trace string) string {
 		if err != nil || len(fields) < 2 || budget == nil {
 			bad(fmt.Errorf("want a time and an event after the call: %w", err))
 		}
-		answer, err := play(&call, budget, start.Add(at), fields[1], fields[2:])
+		answer, err := play(&call, budget, limit, start.Add(at), fields[1], fields[2:])
 		if err != nil {
 			bad(err)
 		}
@@ -114,12 +121,20 @@ func replay(t *testing.T, trace string) string {
 	return out.String()
 }
 
-func play(call *Call, budget *Budget, now time.Time, event string, args []string) (string, error) {
+func play(call *Call, budget, limit *Budget, now time.Time, event string, args []string) (string, error) {
 	switch event {
 	case "begin":
 		return call.Begin(now).String(), nil
 	case "resume":
 		return call.Resume(now).String(), nil
+	case "resume-beside":
+		return call.ResumeBeside(now).String(), nil
+	case "hedge?":
+		step := call.StartHedge(now, slices.Contains(args, "fresh"))
+		if step.Action == Await && !call.MayHedge() {
+			return "never again", nil
+		}
+		return step.String(), nil
 	case "give-up?":
 		return map[bool]string{true: "yes", false: "no"}[call.GiveUp(now)], nil
 	case "others":
@@ -133,6 +148,9 @@ func play(call *Call, budget *Budget, now time.Time, event string, args []string
 				switch name {
 				case "calls":
 					budget.Call(now)
+				case "hedging-calls":
+					budget.Call(now)
+					limit.Call(now)
 				case "failed", "repeats-failed":
 					budget.Failed(now, name == "repeats-failed")
 				case "extra":
@@ -145,7 +163,7 @@ func play(call *Call, budget *Budget, now time.Time, event string, args []string
 			}
 		}
 		return "", nil
-	case "finish", "end":
+	case "finish", "hedge-finish", "end":
 		var pb outcome.Pushback
 		fresh, r := false, uint64(math.MaxUint64)
 		v, err := readVerdict(args)
@@ -177,6 +195,9 @@ func play(call *Call, budget *Budget, now time.Time, event string, args []string
 		if event == "end" {
 			return call.End(now, v).String(), nil
 		}
+		if event == "hedge-finish" {
+			return call.FinishHedge(now, v, pb, fresh, r).String(), nil
+		}
 		return call.Finish(now, v, pb, fresh, r).String(), nil
 	default:
 		return "", errors.New("unknown event")
@@ -185,16 +206,20 @@ func play(call *Call, budget *Budget, now time.Time, event string, args []string
 
 // String returns the step as traces write it.
 func (s Step) String() string {
+	what := map[Action]string{Start: "start", Wait: "wait", Await: "await", Done: "done"}[s.Action]
 	switch {
-	case s.Action == Wait:
-		return fmt.Sprintf("wait %v (%s)", s.Wait, s.Why)
+	case s.Wait > 0:
+		what += fmt.Sprintf(" %v", s.Wait)
 	case s.Action == Start && s.Timeout > 0:
-		return fmt.Sprintf("start for %v (%s)", s.Timeout, s.Why)
-	case s.Action == Start:
-		return fmt.Sprintf("start (%s)", s.Why)
-	default:
-		return fmt.Sprintf("done (%s)", s.Why)
+		what += fmt.Sprintf(" for %v", s.Timeout)
 	}
+	if s.Hedge > 0 {
+		what += fmt.Sprintf(", hedge after %v", s.Hedge)
+	}
+	if s.Why != "" {
+		what += " (" + s.Why + ")"
+	}
+	return what
 }
 
 func readVerdict(args []string) (outcome.Verdict, error) {
@@ -215,7 +240,7 @@ func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Bud
 		name, value, _ := strings.Cut(f, "=")
 		var d time.Duration
 		switch name {
-		case "backoff", "max", "timeout", "deadline":
+		case "backoff", "max", "timeout", "deadline", "hedge":
 			if d, err = time.ParseDuration(value); err != nil {
 				return m, b, deadline, err
 			}
@@ -234,6 +259,12 @@ func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Bud
 			m.Retry.Backoff.Max = d
 		case "timeout":
 			m.AttemptTimeout = d
+		case "hedge":
+			m.Hedge.Delay, m.Hedge.MaxHedges = d, max(m.Hedge.MaxHedges, 1)
+		case "hedges":
+			m.Hedge.MaxHedges, err = strconv.Atoi(value)
+		case "load":
+			_, err = fmt.Sscanf(value, "%d%%", &m.Hedge.ExtraLoadPercent)
 		case "deadline":
 			deadline = start.Add(d)
 		case "budget":
