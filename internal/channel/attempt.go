@@ -77,7 +77,7 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 		a.Context, a.cancel = context.WithCancel(a.Context)
 	}
 	if timeout > 0 {
-		c.channel.timeouts.list(timeout, !c.narrowed, c.channel.cfg.Random()).add(a, now)
+		c.channel.timeouts.list(timeout, !c.narrowed, c.channel.cfg.Random()).add(&a.link, a, now)
 	}
 }
 
@@ -120,7 +120,7 @@ func (a *attemptState) expire() bool {
 // the attempt timed out.
 func (a *attemptState) end() (timedOut bool) {
 	if a.link.list != nil {
-		a.link.list.remove(a)
+		a.link.stop()
 		a.mu.Lock()
 		a.over, timedOut = true, a.timedOut
 		a.mu.Unlock()

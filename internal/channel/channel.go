@@ -79,7 +79,6 @@ func New(cfg Config) *Channel {
 		budget:   attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
 	}
 	c.methods.use(cfg.Table)
-	c.timeouts.expired = (*attemptState).expire
 	c.turn.Store(cfg.Random())
 	return c
 }
