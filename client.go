@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/surefoot-rpc/surefoot/contract"
 	"github.com/surefoot-rpc/surefoot/internal/channel"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
@@ -48,8 +49,19 @@ func NewClient(target string, opts ...ClientOption) (*Client, error) {
 		Name:        hostname(),
 		Ordinal:     cfg.ordinal,
 	})
+	if cfg.overrides.Parse != nil {
+		err := ch.Watch(cfg.overrides, func(o *contract.Overrides) (*contract.Table, error) {
+			sources := cfg.sources
+			sources.Overrides = o
+			return contract.Compile(sources)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("surefoot: client of %s: overrides: %w", target, err)
+		}
+	}
 	cc, err := grpc.NewClient(target, ch.DialOptions()...)
 	if err != nil {
+		ch.Close()
 		return nil, fmt.Errorf("surefoot: client of %s: %w", target, err)
 	}
 	return &Client{ClientConn: cc, channel: ch}, nil

@@ -42,8 +42,9 @@ type clientConfig struct {
 	unary  []grpc.UnaryClientInterceptor
 	stream []grpc.StreamClientInterceptor
 
-	zone    string
-	ordinal int // negative if unknown
+	zone      string
+	ordinal   int                     // negative if unknown
+	overrides contract.OverrideSource // none without a Parse
 }
 
 type serverConfig struct {
@@ -186,6 +187,41 @@ func WithAttemptInterceptor(unary grpc.UnaryClientInterceptor, stream grpc.Strea
 // contract's balance.locality allows.
 func WithZone(zone string) ClientOption {
 	return clientOption(func(c *clientConfig) { c.zone = zone })
+}
+
+// WithProfile chooses a profile, a set of values that the contracts of the
+// services declare under this name, such as "interactive" for a tool whose user
+// waits, or "service" for what rides out a restart. It stands before what the
+// contracts say of services and methods. A service that lacks the profile is
+// called as without it; that none of them has it is an error of [NewClient].
+func WithProfile(name string) ClientOption {
+	return clientOption(func(c *clientConfig) {
+		if name == "" {
+			c.errs = append(c.errs, errors.New("WithProfile: the name is empty: give that of a profile, or leave the option out"))
+		}
+		c.sources.Profile = name
+	})
+}
+
+// WithOverrides lets an operator change how methods are called while the client
+// runs, without a reconnect: "retries off, now". The file is read when the
+// client is made and then every second; contract/yaml.Overrides makes a source
+// of a YAML file:
+//
+//	surefoot.WithOverrides(yaml.Overrides("/etc/surefoot/overrides.yaml"))
+//
+// A change is used for calls that start when two readings in a row agree on it,
+// so within two seconds. A file that is wrong, or is gone, leaves those overrides
+// in use that were; [observe.Observer.Override] tells of both. When the client is
+// made, one that is wrong is an error and one that is not there is awaited.
+func WithOverrides(source contract.OverrideSource) ClientOption {
+	return clientOption(func(c *clientConfig) {
+		if source.Parse == nil || source.Path == "" {
+			c.errs = append(c.errs, errors.New("WithOverrides: there is no file: pass what contract/yaml.Overrides returns for its path"))
+			return
+		}
+		c.overrides = source
+	})
 }
 
 // WithOrdinal says that the client is the i-th of its kind, from 0 on, as a pod

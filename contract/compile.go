@@ -77,7 +77,7 @@ func compile(s Sources, without layers, p *problems) (*Table, []target) {
 	methods := make(map[string]*Methods)
 	merge := newChannelMerge(t.house.channel)
 	targets := t.targets(s, p)
-	t.checkProfile(targets, p)
+	s.checkProfile(p)
 	t.checkOverrides(targets, p)
 	for _, to := range targets {
 		var at place

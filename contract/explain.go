@@ -16,6 +16,8 @@ type Explanation struct {
 	Services []ServiceExplanation
 	// Channel is what holds for the channel that the services share.
 	Channel []Value
+	// Conflicts say which methods the overrides of several methods leave alone.
+	Conflicts []Problem
 }
 
 // A ServiceExplanation is what a client does with the methods of a service.
@@ -124,7 +126,7 @@ func Explain(s Sources) (*Explanation, error) {
 	}
 	x.ownLevel, _ = compile(s, givenLevel, &problems{})
 
-	e := &Explanation{Channel: x.channel(targets)}
+	e := &Explanation{Channel: x.channel(targets), Conflicts: full.conflicts}
 	for _, to := range targets {
 		e.Services = append(e.Services, x.service(to))
 	}

@@ -275,6 +275,62 @@ var mistakes = []mistake{
 	}, 99)), []string{
 		" connection.connect_timeout_ms", " defaults.deadline_ms", " defaults.retry.codes", " defaults.retry.max_attempts", " field 99",
 	}},
+	{"methods in a profile of the house", inHouseDefaults(&svc{Profiles: map[string]*profile{
+		"calm": {Methods: map[string]*mth{"Get": {}}, Defaults: &mth{DeadlineMs: i64(-1)}},
+	}}), []string{" profiles.calm.defaults.deadline_ms", " profiles.calm.methods"}},
+
+	// Of profiles, all of which are checked.
+	{"profiles that cannot be", func(t testing.TB) contract.Sources {
+		return contract.Sources{Profile: "calm", Services: build(t, spec{
+			name: "Shop",
+			options: &svc{Profiles: map[string]*profile{
+				"calm": {},
+				"hasty": {
+					Defaults: withUnknown(&mth{DeadlineMs: i64(100), AttemptTimeoutMs: i64(200)}, 99),
+					Methods: map[string]*mth{
+						"Put": {Retry: &retry{Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}},
+						"Gte": {},
+					},
+				},
+				"two words": {},
+			}},
+			methods: []rpc{{name: "Get", level: readOnly}, {name: "Put"}},
+		})}
+	}, []string{
+		"shop.v1.Shop profiles", "shop.v1.Shop profiles.hasty.defaults.attempt_timeout_ms", "shop.v1.Shop profiles.hasty.defaults.field 99",
+		"shop.v1.Shop profiles.hasty.methods", "shop.v1.Shop profiles.hasty.methods.Put.retry.codes",
+	}},
+	{"a profile that nobody has", func(t testing.TB) contract.Sources {
+		return contract.Sources{Profile: "hastey", House: &svc{Profiles: map[string]*profile{"calm": {}}}, Services: build(t,
+			spec{name: "Shop", options: &svc{Profiles: map[string]*profile{"hasty": {}}}}, spec{name: "Cart"})}
+	}, []string{" profile"}},
+	{"a profile where there is none", func(t testing.TB) contract.Sources {
+		return contract.Sources{Profile: "calm", Services: build(t, spec{name: "Shop"})}
+	}, []string{" profile"}},
+
+	// Of overrides.
+	{"overrides that cannot be", func(t testing.TB) contract.Sources {
+		codes := &mth{Retry: &retry{Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}}
+		return contract.Sources{
+			Services: build(t, spec{name: "Shop", methods: []rpc{{name: "Get", level: readOnly}, {name: "Put"}}}),
+			Overrides: &contract.Overrides{
+				Name: "o.yaml",
+				List: []*surefootv1.Override{
+					{Methods: new("shop.v1.Shop/Gte"), Set: &mth{}},
+					{Methods: new("shop.v1.Shop/Put"), Set: codes},
+					{Methods: new("Get*"), Set: &mth{}},
+					{Set: &mth{}},
+					{Methods: new("*")},
+					{Methods: new("*"), Set: withUnknown(&mth{DeadlineMs: i64(-1)}, 99)},
+				},
+				Positions: map[contract.OverrideField]contract.Position{
+					{Index: 1}: {File: "o.yaml", Line: 4, Column: 3}, {Index: 5, Path: "set.deadline_ms"}: {File: "o.yaml", Line: 9, Column: 7},
+				},
+			},
+		}
+	}, []string{
+		" methods", " methods", " set", " set.deadline_ms", " set.field 99", "shop.v1.Shop methods", "shop.v1.Shop/Put set.retry.codes",
+	}},
 }
 
 func TestMistakesAreToldAllAtOnce(t *testing.T) {

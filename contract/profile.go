@@ -116,23 +116,28 @@ func (ps profiles) apply(m policy.Method, method string, p *problems) policy.Met
 }
 
 // checkProfile reports a profile that was chosen and that nobody has.
-func (t *Table) checkProfile(targets []target, p *problems) {
-	if t.profile == "" {
+func (s Sources) checkProfile(p *problems) {
+	names := s.Profiles()
+	if s.Profile == "" || slices.Contains(names, s.Profile) {
 		return
 	}
-	names := slices.Collect(maps.Keys(t.house.profiles.all))
-	for _, to := range targets {
-		names = slices.AppendSeq(names, maps.Keys(to.profiles()))
-	}
-	if slices.Contains(names, t.profile) {
-		return
-	}
-	slices.Sort(names)
 	how := "leave it out, or declare profiles in a service"
 	if len(names) > 0 {
-		how = nearest.Hint(t.profile, slices.Compact(names))
+		how = nearest.Hint(s.Profile, names)
 	}
-	p.add(place{source: "the client's choice"}, "profile", fmt.Sprintf("is %q, which no service of this client has: %s", t.profile, how))
+	p.add(place{source: "the client's choice"}, "profile", fmt.Sprintf("is %q, which no service of this client has: %s", s.Profile, how))
+}
+
+// Profiles returns the names of the profiles that a client of s may choose,
+// sorted.
+func (s Sources) Profiles() []string {
+	t := &Table{contracts: make(map[protoreflect.FullName]outside)}
+	names := slices.Collect(maps.Keys(s.House.GetProfiles()))
+	for _, to := range t.targets(s, &problems{}) {
+		names = slices.AppendSeq(names, maps.Keys(to.profiles()))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // profiles returns what is said of profiles, in the .proto and outside.

@@ -22,6 +22,7 @@ func join(a, b Observer) Observer {
 		CallDone:     both2(a.CallDone, b.CallDone),
 		Endpoint:     both1(a.Endpoint, b.Endpoint),
 		Discovery:    both1(a.Discovery, b.Discovery),
+		Override:     both1(a.Override, b.Override),
 		Problem:      both1(a.Problem, b.Problem),
 	}
 }

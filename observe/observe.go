@@ -23,6 +23,9 @@ type Observer struct {
 	Endpoint func(e EndpointChange)
 	// Discovery runs when the target's name was looked up.
 	Discovery func(d Discovery)
+	// Override runs when the overrides of an operator were read, and are in use or
+	// are refused.
+	Override func(o Override)
 	// Problem runs when something needs a person, but no call can return it: a
 	// contract that cannot be used, a handler that panicked.
 	Problem func(err error)
@@ -88,5 +91,20 @@ type Discovery struct {
 	// TTL is what the answer said, 0 if there was none.
 	TTL time.Duration
 	// Err is why there was no answer. The last good one stays in use.
+	Err error
+}
+
+// An Override is one reading of the file of overrides, which brought something
+// new.
+type Override struct {
+	// Target is what the client was made with, File the path of the overrides.
+	Target, File string
+	// InUse is how many overrides are in use now.
+	InUse int
+	// Refused says that the file was not used: those of before stay in use.
+	Refused bool
+	// Err is why it was refused, or else which methods the overrides of several
+	// methods leave alone because they do not suit them. nil if there is nothing
+	// to say.
 	Err error
 }

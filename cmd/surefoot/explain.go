@@ -40,6 +40,8 @@ type explainFlags struct {
 	imports       []string
 	server        server
 	contracts     []string
+	profile       string
+	overrides     string
 	json          bool
 }
 
@@ -62,6 +64,8 @@ func explainCommand() *cobra.Command {
 	f.BoolVar(&flags.server.plaintext, "plaintext", false, "the server speaks no TLS")
 	f.StringVar(&flags.server.ca, "ca", "", "trust the certificates in this PEM `file` only")
 	f.StringArrayVar(&flags.contracts, "contract", nil, "lay the contracts in this YAML `file` over them;\nmay be repeated")
+	f.StringVar(&flags.profile, "profile", "", "the client chose the profile of this `name`")
+	f.StringVar(&flags.overrides, "overrides", "", "the operator's overrides are in this YAML `file`")
 	f.BoolVar(&flags.json, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("descriptor-set", "proto", "server")
 	return cmd
@@ -75,6 +79,10 @@ type found struct {
 
 func explain(ctx context.Context, w io.Writer, flags *explainFlags, args []string) error {
 	files, err := readContracts(flags.contracts)
+	if err != nil {
+		return err
+	}
+	overrides, err := readOverrides(flags.overrides)
 	if err != nil {
 		return err
 	}
@@ -92,11 +100,18 @@ func explain(ctx context.Context, w io.Writer, flags *explainFlags, args []strin
 	}
 	var explained []contract.Explanation
 	var wrong []error
+	var profiles []string
 	for _, name := range names {
 		if len(chosen) > 0 && chosen[name] == nil {
 			continue
 		}
-		e, err := contract.Explain(in.sources(name, files))
+		sources := in.sources(name, files)
+		sources.Overrides = overrides
+		profiles = append(profiles, sources.Profiles()...)
+		if slices.Contains(sources.Profiles(), flags.profile) {
+			sources.Profile = flags.profile
+		}
+		e, err := contract.Explain(sources)
 		if err != nil {
 			wrong = append(wrong, err)
 			continue
@@ -110,6 +125,9 @@ func explain(ctx context.Context, w io.Writer, flags *explainFlags, args []strin
 	}
 	if len(wrong) > 0 {
 		return errors.Join(wrong...)
+	}
+	if flags.profile != "" && !slices.Contains(profiles, flags.profile) {
+		return fmt.Errorf("--profile: no service that is shown has the profile %q: %s", flags.profile, nearest.Hint(flags.profile, profiles))
 	}
 	if flags.json {
 		return writeExplanationJSON(w, explained)
@@ -137,6 +155,22 @@ func readContracts(names []string) ([]*contract.File, error) {
 		return nil, exitError{exitUnable, strings.Join(wrong, "\n")}
 	}
 	return files, nil
+}
+
+// readOverrides reads the file, nil if there is none.
+func readOverrides(name string) (*contract.Overrides, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := readAll(name, yaml.MaxSize)
+	if err != nil {
+		return nil, fmt.Errorf("--overrides: %w", err)
+	}
+	o, err := yaml.ParseOverrides(name, text)
+	if err != nil {
+		return nil, exitError{exitUnable, err.Error()} // begins with file:line, for editors
+	}
+	return o, nil
 }
 
 // find reads the services from where the flags say.

@@ -39,6 +39,12 @@ func writeExplanation(w io.Writer, explained []contract.Explanation) error {
 		}
 		fmt.Fprintf(&b, "\n  %s\n", bold.Render("the channel"))
 		writeValues(&b, e.Channel)
+		for i, c := range e.Conflicts {
+			if i == 0 {
+				fmt.Fprintf(&b, "\n  %s\n", bold.Render("overrides that leave a method alone"))
+			}
+			b.WriteString("    " + c.String() + "\n")
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -130,6 +136,8 @@ type (
 		Service string       `json:"service"`
 		Methods []methodJSON `json:"methods"`
 		Channel []valueJSON  `json:"channel"`
+		// Conflicts are as texts.
+		Conflicts []string `json:"conflicts,omitempty"`
 	}
 	methodJSON struct {
 		Method string        `json:"method"`
@@ -158,6 +166,9 @@ func writeExplanationJSON(w io.Writer, explained []contract.Explanation) error {
 			one := serviceJSON{Service: s.Name, Methods: []methodJSON{}, Channel: valuesJSON(e.Channel)}
 			for _, m := range s.Methods {
 				one.Methods = append(one.Methods, methodJSON{m.Name, m.Kind, valuesJSON(m.Values)})
+			}
+			for _, c := range e.Conflicts {
+				one.Conflicts = append(one.Conflicts, c.String())
 			}
 			out = append(out, one)
 		}

@@ -85,6 +85,30 @@ func TestExplainTheExample(t *testing.T) {
 	golden(t, "explain.txt", got)
 }
 
+func TestExplainAProfileAndOverrides(t *testing.T) {
+	dir := t.TempDir()
+	overrides := write(t, dir, "overrides.yaml", "overrides:\n- methods: \"*\"\n  set: {retry: {max_attempts: 1}}\n")
+	got, err := explained(t, "--proto", exampleProto, "--profile", "service", "--overrides", overrides, "inventory.v1.Inventory/Get")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"profile inventory.proto:", "override ", "overrides.yaml:3\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	for _, wrong := range []struct{ flag, value, want string }{
+		{"--profile", "servce", `did you mean "service"?`},
+		{"--overrides", filepath.Join(dir, "none.yaml"), "--overrides: open "},
+		{"--overrides", write(t, dir, "bad.yaml", "overrides:\n- method: x\n"), "bad.yaml:2:3: an override has no field"},
+		{"--overrides", write(t, dir, "unfit.yaml", "overrides:\n- methods: inventory.v1.Inventory/Gte\n  set: {}\n"), `unfit.yaml:2:3: inventory.v1.Inventory: methods names "Gte"`},
+	} {
+		if _, err := explained(t, "--proto", exampleProto, wrong.flag, wrong.value); err == nil || !strings.Contains(err.Error(), wrong.want) {
+			t.Errorf("%s %s: %v", wrong.flag, wrong.value, err)
+		}
+	}
+}
+
 func TestExplainJSON(t *testing.T) {
 	got, err := explained(t, "--proto", exampleProto, "--contract", "testdata/explain.yaml", "--json", "inventory.v1.Inventory/Get")
 	if err != nil {

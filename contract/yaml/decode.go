@@ -19,11 +19,20 @@ import (
 // descriptors, and collects what is wrong and where everything stands.
 type decoder struct {
 	file   *contract.File
+	key    string // the only one of the file
+	holds  string // what is below it, for people
 	errors Errors
 }
 
+func newDecoder(name, key, holds string) *decoder {
+	return &decoder{
+		file: &contract.File{Name: name, Positions: make(map[contract.Field]contract.Position)},
+		key:  key, holds: holds,
+	}
+}
+
 const (
-	contractsKey = "contracts"    // the only key of a file
+	contractsKey = "contracts"    // the only key of a file of them
 	serviceName  = "service_name" // the field of a contract that names it
 )
 
@@ -31,18 +40,6 @@ const (
 type entry struct {
 	key   *token.Token
 	value ast.Node
-}
-
-func (d *decoder) contracts(body ast.Node) {
-	for _, e := range d.entries(body, "the file", []string{contractsKey}) {
-		if e.key.Value != contractsKey {
-			d.failf(e.key, "the file has no field %q: %s", shorten(e.key.Value), nearest.Hint(e.key.Value, []string{contractsKey}))
-			continue
-		}
-		for _, element := range d.elements(e.value, contractsKey) {
-			d.contract(element)
-		}
-	}
 }
 
 // contract reads one element of the list.

@@ -33,17 +33,25 @@ func Read(name string) (*contract.File, error) {
 
 // Parse returns the contracts in text, which messages call name, or [Errors].
 func Parse(name string, text []byte) (*contract.File, error) {
-	d := &decoder{file: &contract.File{Name: name, Positions: make(map[contract.Field]contract.Position)}}
-	if body := d.document(text); body != nil {
-		d.contracts(body)
+	d := newDecoder(name, contractsKey, "a list with one element for each service")
+	for _, node := range d.list(text) {
+		d.contract(node)
 	}
-	if len(d.errors) > 0 {
-		slices.SortStableFunc(d.errors, func(a, b Error) int {
-			return cmp.Or(cmp.Compare(a.Position.Line, b.Position.Line), cmp.Compare(a.Position.Column, b.Position.Column))
-		})
-		return nil, d.errors
+	if err := d.err(); err != nil {
+		return nil, err
 	}
 	return d.file, nil
+}
+
+// err returns all mistakes, in the order of the file; nil if there are none.
+func (d *decoder) err() error {
+	if len(d.errors) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(d.errors, func(a, b Error) int {
+		return cmp.Or(cmp.Compare(a.Position.Line, b.Position.Line), cmp.Compare(a.Position.Column, b.Position.Column))
+	})
+	return d.errors
 }
 
 // An Error is one mistake in a file.

@@ -67,14 +67,14 @@ func (d *decoder) document(text []byte) ast.Node {
 		switch {
 		case doc.Body == nil || doc.Body.Type() == ast.CommentType || doc.Body.Type() == ast.NullType:
 		case body != nil:
-			d.failf(start(doc.Body), "a second document: put its contracts into the list of the first")
+			d.failf(start(doc.Body), "a second document: put its %s into the list of the first", d.key)
 			return nil
 		default:
 			body = doc.Body
 		}
 	}
 	if body == nil {
-		d.failf(nil, "the file is empty: write contracts: and below it a list with one element for each service")
+		d.failf(nil, "the file is empty: write %s: and below it %s", d.key, d.holds)
 	}
 	return body
 }

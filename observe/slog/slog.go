@@ -23,7 +23,8 @@ import (
 //
 //   - WARN: failed calls, with what each attempt met; failed look-ups of names.
 //   - INFO: endpoints that became ready, failed or went away.
-//   - ERROR: problems that need a person.
+//   - INFO: overrides of an operator that are in use from now on.
+//   - ERROR: problems that need a person, such as overrides that are refused.
 //   - DEBUG: attempts, look-ups, other changes of endpoints, and the calls that
 //     failed for their caller alone: the server answered them with an error such
 //     as NOT_FOUND, or the caller gave them up.
@@ -40,6 +41,7 @@ func New(l *slog.Logger) *observe.Observer {
 		CallDone:    w.callDone,
 		Endpoint:    w.endpoint,
 		Discovery:   w.discovery,
+		Override:    w.override,
 		Problem:     w.problem,
 	}
 }
@@ -177,6 +179,20 @@ func (w *writer) discovery(d observe.Discovery) {
 			slog.Duration("ttl", d.TTL),
 		}
 		return withError(attrs, d.Err)
+	})
+}
+
+func (w *writer) override(o observe.Override) {
+	level, message := slog.LevelInfo, "surefoot: overrides in use"
+	if o.Refused {
+		level, message = slog.LevelError, "surefoot: overrides refused, those of before stay in use"
+	}
+	w.write(context.Background(), level, message, func() []slog.Attr {
+		return withError([]slog.Attr{
+			slog.String("target", o.Target),
+			slog.String("file", o.File),
+			slog.Int("in_use", o.InUse),
+		}, o.Err)
 	})
 }
 

@@ -102,6 +102,8 @@ func everything(o *observe.Observer) {
 	}
 	o.Discovery(observe.Discovery{Target: target, Host: "inventory", Endpoints: 10, TTL: 5 * time.Second})
 	o.Discovery(observe.Discovery{Target: target, Host: "inventory", Endpoints: 10, Err: errors.New("SERVFAIL")})
+	o.Override(observe.Override{Target: target, File: "/etc/surefoot/overrides.yaml", InUse: 2})
+	o.Override(observe.Override{Target: target, File: "/etc/surefoot/overrides.yaml", InUse: 2, Refused: true, Err: errors.New("overrides.yaml:3:5: no")})
 	o.Problem(errors.New("a handler panicked"))
 }
 

@@ -500,15 +500,19 @@ const file_inventory_proto_rawDesc = "" +
 	"\x11KeepAliveResponse\x12\x19\n" +
 	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\x15\n" +
 	"\x06ttl_ms\x18\x02 \x01(\x03R\x05ttlMs\x12\x16\n" +
-	"\x06server\x18\x03 \x01(\tR\x06server2\xf7\x02\n" +
+	"\x06server\x18\x03 \x01(\tR\x06server2\xa7\x03\n" +
 	"\tInventory\x12Y\n" +
 	"\x03Get\x12\x18.inventory.v1.GetRequest\x1a\x19.inventory.v1.GetResponse\"\x1d\xaa\xbf\xa8\xac\v\x14\b\xd0\x0f\x10\xfa\x01\x1a\f\b\x03\x12\x01\n" +
 	"\x1a\x05\b\x19\x10\xe8\a\x90\x02\x01\x12Q\n" +
 	"\aReserve\x12\x1c.inventory.v1.ReserveRequest\x1a\x1d.inventory.v1.ReserveResponse\"\t\xaa\xbf\xa8\xac\v\x03\b\xd0\x0f\x12G\n" +
 	"\x05Watch\x12\x1a.inventory.v1.WatchRequest\x1a\x1b.inventory.v1.WatchResponse\"\x03\x90\x02\x010\x01\x12U\n" +
-	"\tKeepAlive\x12\x1e.inventory.v1.KeepAliveRequest\x1a\x1f.inventory.v1.KeepAliveResponse\"\x03\x90\x02\x02(\x010\x01\x1a\x1c\xaa\xbf\xa8\xac\v\x16\x12\x02\n" +
+	"\tKeepAlive\x12\x1e.inventory.v1.KeepAliveRequest\x1a\x1f.inventory.v1.KeepAliveResponse\"\x03\x90\x02\x02(\x010\x01\x1aL\xaa\xbf\xa8\xac\vF\x12\x02\n" +
 	"\x00\x1a\x04\b\x14\x10\x01\"\n" +
-	"\b\xe8\a\x10\xe0\xa7\x12\x18\xd0\x0fBAZ?github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1b\x06proto3"
+	"\b\xe8\a\x10\xe0\xa7\x12\x18\xd0\x0f2\x18\n" +
+	"\vinteractive\x12\t\n" +
+	"\a\b\xe8\a\x1a\x02\b\x022\x14\n" +
+	"\aservice\x12\t\n" +
+	"\a\b\x90N\x1a\x02\b\x05BAZ?github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1b\x06proto3"
 
 var (
 	file_inventory_proto_rawDescOnce sync.Once
