@@ -39,7 +39,7 @@ func TestDefaultsOfAProfileSpareWhatTheyDoNotSuit(t *testing.T) {
 		method  string
 		timeout time.Duration
 		codes   bool
-	}{{"Get", 0, true}, {"List", 3 * time.Second, true}, {"Put", 3 * time.Second, false}, {"Watch", 0, false}} {
+	}{{"Get", 0, true}, {"List", 3 * time.Second, true}, {"Put", 3 * time.Second, false}, {"Watch", 0, true}} {
 		m := lookup(t, table, "/shop.v1.Shop/"+want.method).Unary
 		if m.AttemptTimeout != want.timeout || (m.Retry.Codes != 0) != want.codes {
 			t.Errorf("%s: attempt timeout %v, codes %v", want.method, m.AttemptTimeout, m.Retry.Codes)

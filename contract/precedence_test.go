@@ -30,8 +30,8 @@ const (
 	places
 )
 
-// everyChoice calls visit with every set of places, and the strongest of them,
-// or -1.
+// everyChoice calls visit with every set of up to three places, and of all, and
+// the strongest of them, or -1. Three tell whatever goes wrong among more.
 func everyChoice(visit func(chosen [places]bool, strongest int)) {
 	for bits := range 1 << places {
 		var chosen [places]bool
@@ -41,7 +41,9 @@ func everyChoice(visit func(chosen [places]bool, strongest int)) {
 				strongest = place
 			}
 		}
-		visit(chosen, strongest)
+		if n := count(chosen); n <= 3 || n == places {
+			visit(chosen, strongest)
+		}
 	}
 }
 
