@@ -130,7 +130,8 @@ type watch struct {
 	slow   time.Duration // until when the peer is known to be slow to answer attempts
 	number uint64        // of the last probe
 	began  time.Duration // when the probe did
-	since  time.Duration // since when its answer is awaited, 0 while it has no stream
+	since  time.Duration // since when it is on the wire; 0 while it is not
+	moved  time.Duration // when bytes in front of its end were last acknowledged
 	wrote  uint64        // bytes written when it began
 	again  time.Duration // when the next probe may begin
 

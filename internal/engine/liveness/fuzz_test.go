@@ -165,7 +165,7 @@ func FuzzCheck(f *testing.F) {
 				if was[i] == condemned && c.state != condemned {
 					t.Fatalf("connection %d is condemned no more", i)
 				}
-				if c.waits > now || c.quiet > now || c.began > now || c.since > now {
+				if c.waits > now || c.quiet > now || c.began > now || c.since > now || c.moved > now {
 					t.Fatalf("connection %d: measures begin in the future", i)
 				}
 			}

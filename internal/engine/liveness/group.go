@@ -90,7 +90,7 @@ func (g *Group) Check(now time.Duration, connections []*Connection) (orders []Or
 	for i, c := range connections {
 		g.probe(now, i, c)
 		if c.Probing() && !g.late { // its time-out is short, and need not be rounded up
-			if end := max(c.began, c.since) + g.policy.ProbeTimeout; end > now {
+			if end := max(c.began, c.since, c.moved) + g.policy.ProbeTimeout; end > now {
 				g.due = min(g.due, end)
 			}
 		}

@@ -5,7 +5,7 @@ import "time"
 // start begins a probe.
 func (c *Connection) start(now time.Duration) (number uint64) {
 	c.number++
-	c.began, c.since, c.wrote = now, 0, c.Written.Load()
+	c.began, c.since, c.moved, c.wrote = now, 0, 0, c.Written.Load()
 	c.flushed, c.known, c.end = false, false, 0
 	c.probe.Store(c.number<<probeBits | probeStarted)
 	return c.number
@@ -33,24 +33,26 @@ const (
 // acknowledges until its buffer is full.
 func (c *Connection) find(now, timeout time.Duration) finding {
 	p := c.probe.Load() & probeMask
-	if p == probeSent && c.since == 0 {
-		c.since = max(c.began, 1) // its bytes may have been written at once
-		if now-c.began > timeout/2 {
-			c.since = now // it waited, and has yet to be answered
-		}
-	}
 	if p == probeSent && !c.flushed { // grpc-go flushes before it pauses
 		c.flushed = c.Written.Load() != c.wrote && !c.Writing.Load()
 	}
-	sent := p == probeSent && c.flushed && c.onWire(now)
+	sent := c.flushed && c.onWire(now)
+	switch {
+	case !sent:
+		c.since = 0
+	case c.since == 0 && now-c.began > timeout/2:
+		c.since = now // it waited, and has yet to be answered
+	case c.since == 0:
+		c.since = max(c.began, 1) // it may have been sent at once
+	}
 	switch {
 	case c.Read.Load() != c.read: // the next check sees it
 		return waiting
-	case sent && now-c.since >= timeout:
+	case sent && now-max(c.since, c.moved) >= timeout && p == probeSent:
 		return silence
 	case p == probeOver,
 		p == probeStarted && now-c.began >= timeout,
-		!sent && now-max(c.began, c.since) >= 2*timeout:
+		!sent && now-max(c.began, c.moved) >= 2*timeout:
 		return nothing
 	}
 	return waiting
@@ -67,7 +69,7 @@ func (c *Connection) onWire(now time.Duration) bool {
 	case c.end == 0: // what was written after the probe makes it seem later, no worse
 		c.end = s.Acked + s.Unacked + s.Unsent
 	case s.Acked > c.acked && c.acked < c.end:
-		c.since = now
+		c.moved = now
 	}
 	c.acked = s.Acked
 	return s.Acked+s.Unacked >= c.end

@@ -43,7 +43,7 @@ func (c *Connection) silent(now, silence time.Duration, waiting bool) bool {
 
 // hold takes a while out of all measures, in which we ourselves stood still.
 func (c *Connection) hold(lasting time.Duration) {
-	for _, t := range []*time.Duration{&c.waits, &c.quiet, &c.began, &c.since} {
+	for _, t := range []*time.Duration{&c.waits, &c.quiet, &c.began, &c.since, &c.moved} {
 		if *t > 0 {
 			*t += lasting
 		}
