@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/balancer/roundrobin"
 	"google.golang.org/grpc/connectivity"
@@ -31,6 +32,7 @@ type fakeSubConn struct {
 	addr     string
 	listener func(balancer.SubConnState)
 	shut     bool
+	peer     grpc.ClientConnInterface // of probes
 }
 
 func (c *fakeConn) NewSubConn(addrs []resolver.Address, o balancer.NewSubConnOptions) (balancer.SubConn, error) {
@@ -41,6 +43,9 @@ func (c *fakeConn) ResolveNow(resolver.ResolveNowOptions) {}
 func (c *fakeConn) Target() string                        { return "fake" }
 func (s *fakeSubConn) UpdateAddresses([]resolver.Address) {}
 func (s *fakeSubConn) Shutdown()                          { s.shut = true }
+func (s *fakeSubConn) GetOrBuildProducer(b balancer.ProducerBuilder) (balancer.Producer, func()) {
+	return b.Build(s.peer)
+}
 func (s *fakeSubConn) set(st connectivity.State, err error) {
 	s.listener(balancer.SubConnState{ConnectivityState: st, ConnectionError: err})
 }
