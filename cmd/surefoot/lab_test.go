@@ -25,6 +25,10 @@ type results []struct {
 		Closed            int64    `json:"closed_connections"`
 		NewShare          *float64 `json:"new_share"`
 		Moved             *int64   `json:"moved_keys"`
+		BottomAttempts    *int64   `json:"bottom_attempts"`
+		WastedWork        *float64 `json:"wasted_work"`
+		AppliedTwice      *int64   `json:"applied_twice"`
+		GoodputBefore     *float64 `json:"goodput_before"`
 	}
 	Expectations []struct {
 		Arm, Want string

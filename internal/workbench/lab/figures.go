@@ -47,8 +47,9 @@ func armReport(arm scenario.Arm, s *scenario.Scenario, sum protocol.Tally, e evi
 	a.BudgetUsed = m.budgetUsed()
 	a.BottomAttempts, a.WastedWork = m.bottom(), m.wasted()
 	a.Goodput = m.goodput()
-	if s.Load.Writes > 0 && e.served != nil {
-		a.Writes = &report.Writes{FailedIdempotent: sum.Reads.Calls - sum.Reads.OK, AppliedTwice: m.appliedTwice()}
+	if s.Load.Writes > 0 {
+		failed := sum.Reads.Calls - sum.Reads.OK
+		a.FailedIdempotent, a.AppliedTwice = &failed, m.appliedTwice()
 	}
 	a.Closed = m.closed()
 	a.NewShare = m.newShare()

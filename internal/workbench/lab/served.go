@@ -72,7 +72,10 @@ func (m measure) wasted() *float64 {
 
 // appliedTwice counts the writes that were applied more than once, by whichever
 // servers.
-func (m measure) appliedTwice() int64 {
+func (m measure) appliedTwice() *int64 {
+	if m.served == nil {
+		return nil
+	}
 	times := map[string]int{}
 	for _, served := range m.served {
 		for name, n := range served.Applied {
@@ -85,7 +88,7 @@ func (m measure) appliedTwice() int64 {
 			twice++
 		}
 	}
-	return twice
+	return &twice
 }
 
 // budgetUsed compares the repeats with those that the house's budget allows, in

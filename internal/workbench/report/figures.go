@@ -20,7 +20,9 @@ type Figures struct {
 	BadReplies   *int     `json:"bad_replies,omitempty"` // kinds of them that DNS gave
 	*Keys
 	*Goodput
-	*Writes
+
+	FailedIdempotent *int64 `json:"failed_idempotent,omitempty"` // calls that change nothing, where others do
+	AppliedTwice     *int64 `json:"applied_twice,omitempty"`     // writes that were applied more than once
 
 	BottomAttempts *int64   `json:"bottom_attempts,omitempty"` // that the last layer of servers handled
 	WastedWork     *float64 `json:"wasted_work,omitempty"`     // ms that servers spent on calls after their callers had given up
@@ -30,13 +32,6 @@ type Figures struct {
 type Goodput struct {
 	Before float64  `json:"goodput_before"`          // the first fault
 	After  *float64 `json:"goodput_after,omitempty"` // from 5 s after the servers struck first have healed
-}
-
-// Writes is what became of calls that change something, and of the others beside
-// them.
-type Writes struct {
-	FailedIdempotent int64 `json:"failed_idempotent"` // calls that change nothing
-	AppliedTwice     int64 `json:"applied_twice"`     // or more often
 }
 
 // Keys counts keys that were answered by another server than at first.
@@ -52,7 +47,7 @@ var errNotMeasured = errors.New("not measured")
 
 // figure reads a figure that only some scenarios measure.
 func (f Figures) figure(m scenario.Metric) (float64, error) {
-	keys, goodput, writes := orZero(f.Keys), orZero(f.Goodput), orZero(f.Writes)
+	keys, goodput := orZero(f.Keys), orZero(f.Goodput)
 	known := map[scenario.Metric]struct {
 		measured bool
 		value    float64
@@ -69,8 +64,8 @@ func (f Figures) figure(m scenario.Metric) (float64, error) {
 		scenario.AwayKeys:       {f.Keys != nil, float64(keys.Away)},
 		scenario.GoodputBefore:  {f.Goodput != nil, goodput.Before},
 		scenario.GoodputAfter:   {goodput.After != nil, value(goodput.After)},
-		scenario.FailedReads:    {f.Writes != nil, float64(writes.FailedIdempotent)},
-		scenario.AppliedTwice:   {f.Writes != nil, float64(writes.AppliedTwice)},
+		scenario.FailedReads:    {f.FailedIdempotent != nil, value(f.FailedIdempotent)},
+		scenario.AppliedTwice:   {f.AppliedTwice != nil, value(f.AppliedTwice)},
 		scenario.BottomAttempts: {f.BottomAttempts != nil, value(f.BottomAttempts)},
 		scenario.WastedWork:     {f.WastedWork != nil, value(f.WastedWork)},
 	}
@@ -129,8 +124,11 @@ func (f Figures) words() string {
 	if f.WastedWork != nil {
 		add("work for callers that had given up: %s", span(*f.WastedWork))
 	}
-	if f.Writes != nil {
-		add("writes applied twice: %s, idempotent calls that failed: %s", thousands(f.AppliedTwice), thousands(f.FailedIdempotent))
+	if f.AppliedTwice != nil {
+		add("writes applied twice: %s", thousands(*f.AppliedTwice))
+	}
+	if f.FailedIdempotent != nil {
+		add("idempotent calls that failed: %s", thousands(*f.FailedIdempotent))
 	}
 	if f.Closed != nil && *f.Closed > 0 {
 		add("connections closed to living servers: %s", thousands(*f.Closed))

@@ -12,14 +12,14 @@ import (
 func full() Arm {
 	f := func(v float64) *float64 { return &v }
 	closed, kinds := int64(3), 11
-	bottom := int64(120)
+	n := func(v int64) *int64 { return &v }
 	return Arm{Name: "surefoot", Client: "surefoot", Calls: 10, OK: 10, Figures: Figures{
 		Closed: &closed, NewShare: f(0.97), BadShare: f(0.004), Returned: f(2500),
 		QuietP99: f(10), AfterP99: f(15), P99OverQuiet: f(1.5), BadReplies: &kinds,
-		Keys:           &Keys{Moved: 80, Stray: 2, Away: 1},
-		Goodput:        &Goodput{Before: 1, After: f(0.96)},
-		Writes:         &Writes{FailedIdempotent: 5, AppliedTwice: 4},
-		BottomAttempts: &bottom, WastedWork: f(2300),
+		Keys:             &Keys{Moved: 80, Stray: 2, Away: 1},
+		Goodput:          &Goodput{Before: 1, After: f(0.96)},
+		FailedIdempotent: n(5), AppliedTwice: n(4),
+		BottomAttempts: n(120), WastedWork: f(2300),
 	}}
 }
 
@@ -73,7 +73,7 @@ func TestFiguresInWords(t *testing.T) {
 	const want = " The new servers carried 0.97 × a fair share; from 2 s after the fault 0.4 % of attempts went where it struck; the share of the healed was back after 2.5 s; " +
 		"p99 was 10 ms before and 15 ms after; keys that moved: 80, from servers that were well: 2, still away at the end: 1; " +
 		"100.0 % of calls succeeded before the fault, 96.0 % from 5 s after its end; attempts at the bottom: 120; work for callers that had given up: 2.3 s; " +
-		"writes applied twice: 4, idempotent calls that failed: 5; " +
+		"writes applied twice: 4; idempotent calls that failed: 5; " +
 		"connections closed to living servers: 3."
 	if got := full().words(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)

@@ -180,6 +180,16 @@ func TestMetricsNeedSomethingToMeasure(t *testing.T) {
 		{"moved_keys", early, "counts keys that move because of faults: add load.keys and a fault"},
 		{"bad_replies", early, "counts bad replies of DNS: add the fault dns"},
 		{"closed_connections", "", ""},
+		{"budget_used", "", ""},
+		{"goodput_before", early, "is of the calls before the first fault, and there are none: add a fault, later than 0s"},
+		{"goodput_after", late, "is measured from 5s after servers have healed: add a fault that heals what an earlier one did, early enough"},
+		{"goodput_after", "timeline: [{at: 1s, fault: stop, servers: [1]}, {at: 5s, fault: continue, servers: [1]}]\n", "is measured from 5s after servers have healed: add a fault that heals what an earlier one did, early enough"},
+		{"goodput_after", "timeline: [{at: 1s, fault: stop, servers: [1]}, {at: 4s, fault: continue, servers: [1]}]\n", ""},
+		{"wasted_work", late, "is measured where servers queue or call each other: add fleet.concurrency or fleet.layers"},
+		{"applied_twice", late, "is for loads with calls that change something: add load.writes"},
+		{"applied_twice", "load: {clients: 1, rate: 1, duration: 10s, writes: 1}\ntimeline: [{at: 1s, fault: kill, servers: [1]}]\n",
+			"is reported by the servers, and one that is killed cannot: choose another fault"},
+		{"failed_idempotent", "load: {clients: 1, rate: 1, duration: 10s, writes: 1}\ntimeline: [{at: 1s, fault: kill, servers: [1]}]\n", ""},
 	}
 	for _, test := range tests {
 		text := bare
