@@ -206,6 +206,7 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 		}
 		m := base.method(at, d.options, safety, streams, p)
 		p.cursor(at, m.Stream.Resume, md)
+		p.futileBreaker(at, narrowed(d.options, mo).GetBreaker(), m.Breaker)
 		m = profiles.apply(t.house.profiles.apply(m, "", p), string(md.Name()), p)
 		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
 	}
@@ -243,8 +244,10 @@ func (t *Table) compileUndescribed(o outside, methods map[string]*Methods, p *pr
 		p.futile(at, mo, safety)
 		p.futileStream(at, mo)
 		var asStream problems // what suits one form need not suit the other
+		unary := base.method(at, mo, safety, streams{}, p)
+		p.futileBreaker(at, mo.GetBreaker(), unary.Breaker)
 		methods[fullMethod(protoreflect.FullName(c.GetServiceName()), protoreflect.Name(name))] = &Methods{
-			Unary:  layered(base.method(at, mo, safety, streams{}, p), name, p),
+			Unary:  layered(unary, name, p),
 			Stream: layered(base.method(at, mo, safety, streams{replies: true}, &asStream), name, &problems{}),
 		}
 		for _, pr := range asStream.list {

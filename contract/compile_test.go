@@ -32,6 +32,7 @@ func TestTheContractOfTheExample(t *testing.T) {
 		"Reserve": {Deadline: 2 * time.Second, Retry: retry},
 		"Watch":   {Safety: policy.ReadOnly, Streaming: true, Retry: retry, Stream: policy.Stream{Silence: 10 * time.Second}},
 	} {
+		want.Breaker = policy.HouseBreaker()
 		m := lookup(t, table, "/inventory.v1.Inventory/"+method)
 		if m.Unary != want || m.Stream != want {
 			t.Errorf("%s: %+v, want %+v", method, *m, want)
@@ -104,9 +105,12 @@ func TestGoodContracts(t *testing.T) {
 				MaxAttempts: i32(5), Codes: []surefootv1.Code{surefootv1.Code_ABORTED, surefootv1.Code_UNAVAILABLE},
 				Backoff: &backoff{BaseMs: i64(10), MaxMs: i64(80)},
 			}}},
-			policy.Method{Deadline: 900 * ms, AttemptTimeout: 300 * ms, Safety: policy.Idempotent, Retry: policy.Retry{
-				MaxAttempts: 5, Codes: policy.Codes(codes.Aborted, codes.Unavailable), Backoff: policy.Backoff{Base: 10 * ms, Max: 80 * ms},
-			}},
+			with(func(m *policy.Method) {
+				m.Deadline, m.AttemptTimeout = 900*ms, 300*ms
+				m.Retry = policy.Retry{
+					MaxAttempts: 5, Codes: policy.Codes(codes.Aborted, codes.Unavailable), Backoff: policy.Backoff{Base: 10 * ms, Max: 80 * ms},
+				}
+			}),
 		},
 		{
 			"no deadline", nil, nil,

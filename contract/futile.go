@@ -24,12 +24,20 @@ func (p *problems) futile(at place, mo *surefootv1.Method, safety policy.Safety)
 }
 
 // narrowed returns what of mo is to be checked for use once over stands before
-// it: a caller who switches repeats off need not mind the codes of the .proto.
+// it: a caller who switches repeats, or the breaker, off need not mind what the
+// .proto says of them.
 func narrowed(mo, over *surefootv1.Method) *surefootv1.Method {
-	if over.GetRetry().GetMaxAttempts() != 1 || len(over.GetRetry().GetCodes()) > 0 {
+	once := over.GetRetry().GetMaxAttempts() == 1 && len(over.GetRetry().GetCodes()) == 0
+	off := over.GetBreaker().GetOff()
+	if !once && !off {
 		return mo
 	}
 	mo = proto.CloneOf(mo)
-	mo.Retry.Codes = nil
+	if once {
+		mo.Retry.Codes = nil
+	}
+	if off {
+		mo.Breaker = over.GetBreaker()
+	}
 	return mo
 }

@@ -13,6 +13,8 @@ func TestWhatIsInheritedMayHaveNoEffect(t *testing.T) {
 	codes, once := &mth{Retry: &retry{Codes: aborted}}, &mth{Retry: &retry{MaxAttempts: i32(1)}}
 	both := &mth{Retry: &retry{MaxAttempts: i32(1), Codes: aborted}}
 	timeout := &mth{AttemptTimeoutMs: i64(250)}
+	opens, off := &mth{Breaker: &breaker{OpenMs: i64(1000)}}, &mth{Breaker: &breaker{Off: new(true)}}
+	never := &mth{Breaker: &breaker{FailurePercent: i32(0)}}
 	for _, c := range []struct {
 		name           string
 		house, service *mth
@@ -27,6 +29,10 @@ func TestWhatIsInheritedMayHaveNoEffect(t *testing.T) {
 		{"a caller allows repeats", nil, nil, both, &mth{Retry: &retry{MaxAttempts: i32(2)}}},
 		{"an attempt timeout of the service", nil, timeout, nil, nil},
 		{"an attempt timeout of the house", timeout, nil, nil, nil},
+		{"the breaker of the service is off", nil, off, opens, nil},
+		{"a caller switches the breaker off", nil, nil, opens, off},
+		{"no breaker of the service opens", nil, never, opens, nil},
+		{"a method whose breaker never opens", nil, opens, never, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			compile(t, contract.Sources{

@@ -131,6 +131,7 @@ func apply(m policy.Method, mo *surefootv1.Method, own bool) policy.Method {
 	if m.Streaming {
 		m.Stream = applyStream(m.Stream, mo.GetStream(), own)
 	}
+	m.Breaker = applyBreaker(m.Breaker, mo.GetBreaker())
 	return m
 }
 

@@ -11,9 +11,9 @@ var pending = map[protoreflect.FullName]bool{
 	"surefoot.v1.Method.attempt_timeout_observed":   true,
 	"surefoot.v1.Method.wait_for_ready_ms":          true,
 	"surefoot.v1.Method.hedge":                      true,
-	"surefoot.v1.Method.breaker":                    true,
 	"surefoot.v1.Method.idempotency_key":            true,
 	"surefoot.v1.Method.deadline_margin_ms":         true,
+	"surefoot.v1.Breaker.per_group":                 true,
 	"surefoot.v1.Retry.until_deadline":              true,
 	"surefoot.v1.Retry.max_elapsed_ms":              true,
 }

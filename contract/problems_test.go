@@ -122,6 +122,25 @@ var mistakes = []mistake{
 	{"a cursor of a service", func(t testing.TB) contract.Sources {
 		return contract.Sources{Services: build(t, spec{name: "Shop", options: &svc{Defaults: &mth{Stream: cursor("revision", "revision", 1)}}, methods: []rpc{{name: "Watch", replies: true}}})}
 	}, []string{"shop.v1.Shop defaults.stream.resume"}},
+	{"a breaker that cannot be", inUnary(&mth{Breaker: &breaker{
+		WindowMs: i64(10), MinCalls: i32(1), FailurePercent: i32(101), ConsecutiveFailures: i32(-1), OpenMs: i64(0), MaxOpenMs: i64(-1), Trials: i32(0),
+		Successes: i32(0), Throttle: &surefootv1.Throttle{AcceptPercent: i32(100), MaxPercent: i32(100)}, MaxInFlight: i32(-1),
+	}}), []string{
+		"shop.v1.Shop/Get breaker.consecutive_failures", "shop.v1.Shop/Get breaker.failure_percent", "shop.v1.Shop/Get breaker.max_in_flight",
+		"shop.v1.Shop/Get breaker.max_open_ms", "shop.v1.Shop/Get breaker.min_calls", "shop.v1.Shop/Get breaker.open_ms",
+		"shop.v1.Shop/Get breaker.successes", "shop.v1.Shop/Get breaker.throttle.accept_percent", "shop.v1.Shop/Get breaker.throttle.max_percent",
+		"shop.v1.Shop/Get breaker.trials", "shop.v1.Shop/Get breaker.window_ms",
+	}},
+	{"a breaker of a service that cannot be", inOptions(&svc{Defaults: &mth{Breaker: &breaker{OpenMs: i64(5000), MaxOpenMs: i64(4000)}}}),
+		[]string{"shop.v1.Shop defaults.breaker.max_open_ms"}},
+	{"a breaker that is off beside what it would do", inRPC(rpc{name: "Watch", replies: true, options: &mth{Breaker: &breaker{
+		Off: new(true), DryRun: new(false), OpenMs: i64(1000), Throttle: &surefootv1.Throttle{MaxPercent: i32(50)},
+	}}}), []string{"shop.v1.Shop/Watch breaker.dry_run", "shop.v1.Shop/Watch breaker.open_ms", "shop.v1.Shop/Watch breaker.throttle.max_percent"}},
+	{"openings of a breaker that nothing opens", inUnary(&mth{Breaker: &breaker{FailurePercent: i32(0), OpenMs: i64(1000), Trials: i32(1)}}),
+		[]string{"shop.v1.Shop/Get breaker.open_ms", "shop.v1.Shop/Get breaker.trials"}},
+	{"a bound of a throttle that is off", inGo(&given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {Method: &mth{
+		Breaker: &breaker{Throttle: &surefootv1.Throttle{AcceptPercent: i32(0), MaxPercent: i32(50)}},
+	}}}}), []string{"shop.v1.Shop/Get breaker.throttle.max_percent"}},
 	{"a negative deadline of a stream", inRPC(rpc{name: "Watch", requests: true, options: &mth{DeadlineMs: i64(-1)}}), []string{"shop.v1.Shop/Watch deadline_ms"}},
 	{"times in the wrong unit", inUnary(&mth{
 		DeadlineMs: i64(math.MaxInt64), AttemptTimeoutMs: i64(31_536_000_001),

@@ -46,6 +46,19 @@ var methodRows = []row[policy.Method]{
 	{field: "stream.resume.request_field", get: func(m policy.Method) any { return m.Stream.Resume.RequestField }, zero: none, when: resumable},
 	{field: "stream.resume.response_field", get: func(m policy.Method) any { return m.Stream.Resume.ResponseField }, zero: none, when: resumable},
 	{field: "stream.resume.step", get: func(m policy.Method) any { return m.Stream.Resume.Step }, when: resumable},
+	{field: "breaker.off", get: func(m policy.Method) any { return m.Breaker.Off }},
+	{field: "breaker.dry_run", get: func(m policy.Method) any { return m.Breaker.DryRun }, when: breaks},
+	{field: "breaker.window_ms", get: func(m policy.Method) any { return millis(m.Breaker.Window) }, when: counts},
+	{field: "breaker.min_calls", get: func(m policy.Method) any { return int64(m.Breaker.MinCalls) }, when: counts},
+	{field: "breaker.failure_percent", get: func(m policy.Method) any { return int64(m.Breaker.FailurePercent) }, zero: never, when: breaks},
+	{field: "breaker.consecutive_failures", get: func(m policy.Method) any { return int64(m.Breaker.ConsecutiveFailures) }, zero: never, when: breaks},
+	{field: "breaker.open_ms", get: func(m policy.Method) any { return millis(m.Breaker.Open) }, when: trips},
+	{field: "breaker.max_open_ms", get: func(m policy.Method) any { return millis(m.Breaker.MaxOpen) }, zero: "as open_ms", when: trips, follows: "breaker.open_ms"},
+	{field: "breaker.trials", get: func(m policy.Method) any { return int64(m.Breaker.Trials) }, when: trips},
+	{field: "breaker.successes", get: func(m policy.Method) any { return int64(m.Breaker.Successes) }, when: trips},
+	{field: "breaker.max_in_flight", get: func(m policy.Method) any { return int64(m.Breaker.MaxInFlight) }, zero: none, when: breaks},
+	{field: "breaker.throttle.accept_percent", get: func(m policy.Method) any { return int64(m.Breaker.Throttle.AcceptPercent) }, zero: off, when: breaks},
+	{field: "breaker.throttle.max_percent", get: func(m policy.Method) any { return int64(m.Breaker.Throttle.MaxPercent) }, when: throttles},
 }
 
 var channelRows = []row[policy.Channel]{
@@ -112,6 +125,12 @@ func unary(m policy.Method) bool { return !m.Streaming }
 func streaming(m policy.Method) bool { return m.Streaming }
 
 func resumable(m policy.Method) bool { return m.Streaming && !m.ClientStreaming }
+
+// What of a breaker means anything.
+func breaks(m policy.Method) bool    { return !m.Breaker.Off }
+func trips(m policy.Method) bool     { return m.Breaker.Trips() }
+func throttles(m policy.Method) bool { return m.Breaker.Throttles() }
+func counts(m policy.Method) bool    { return trips(m) || throttles(m) }
 
 // idle says that an attempt timeout which was inherited does nothing.
 func idle(m policy.Method) string {

@@ -41,6 +41,10 @@ type Breaker struct {
 	// MaxInFlight is how many calls may be under way at once; there is no queue
 	// behind them. Zero is any number.
 	MaxInFlight int
+
+	// PerGroup says that each group of endpoints has a breaker of its own,
+	// beside that of the method.
+	PerGroup bool
 }
 
 // A Throttle says what part of the calls is held back from a service that
@@ -56,10 +60,12 @@ type Throttle struct {
 }
 
 // HouseBreaker returns the house default. Half of at least 20 calls in ten
-// seconds, and open for 5 s at first, are Hystrix's. Three trial calls must
-// succeed, for one success may be luck when a half fails.
+// seconds, and open for 5 s, are Hystrix's. Three trial calls must succeed, for
+// one success may be luck when a half fails.
 // Failures in a row open nothing: five calls that one server took down with it
 // are a row, and the other servers are well.
+// Openings do not grow: a service must be found to work within 5 s of its
+// healing, however long it was down, and three calls in 5 s weigh nothing.
 //
 // The throttle's 200 % are what the SRE book recommends; its bound of 90 % is
 // Envoy's 80 % and failsafe-go's 90 %. A service that sheds half of its load
@@ -70,7 +76,6 @@ func HouseBreaker() Breaker {
 		MinCalls:       20,
 		FailurePercent: 50,
 		Open:           5 * time.Second,
-		MaxOpen:        60 * time.Second,
 		Trials:         3,
 		Successes:      3,
 		Throttle:       Throttle{AcceptPercent: 200, MaxPercent: 90},

@@ -20,8 +20,8 @@ func House() (unary, stream Method, channel Channel) {
 		MaxAttempts: 3,
 		Backoff:     Backoff{Base: 25 * time.Millisecond, Max: time.Second},
 	}
-	unary = Method{Deadline: 10 * time.Second, Retry: retry}
-	stream = Method{Streaming: true, Retry: retry, Stream: Stream{Silence: 10 * time.Second}}
+	unary = Method{Deadline: 10 * time.Second, Retry: retry, Breaker: HouseBreaker()}
+	stream = Method{Streaming: true, Retry: retry, Stream: Stream{Silence: 10 * time.Second}, Breaker: HouseBreaker()}
 	channel = Channel{
 		Budget: Budget{RatioPercent: 20, MinPerSecond: 1, Window: 10 * time.Second},
 		Connection: Connection{

@@ -62,6 +62,8 @@ type Method struct {
 	Stream Stream
 	// Hedge says when another attempt is started while one goes on.
 	Hedge Hedge
+	// Breaker says when calls are not made at all.
+	Breaker Breaker
 }
 
 // Retry is how the failed attempts of a call are repeated.
@@ -106,6 +108,9 @@ func (m Method) Validate() error {
 	if m.Stream.Resume != (Resume{}) && !m.Safety.Repeatable() {
 		bad("stream.resume", "is set, but the method is not idempotent, so its streams cannot be opened again: "+
 			"set option idempotency_level = NO_SIDE_EFFECTS (or IDEMPOTENT) if that is true of it, or remove it")
+	}
+	if err, ok := m.Breaker.Validate().(interface{ Unwrap() []error }); ok { // as errors.Join makes it
+		errs = append(errs, err.Unwrap()...)
 	}
 	return errors.Join(errs...)
 }
