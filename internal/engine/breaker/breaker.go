@@ -58,7 +58,7 @@ type Change struct {
 	From, To State
 	// Why says what it was decided from, for people.
 	Why string
-	// For is how long an opening lasts.
+	// For is how long an opening lasts from now on.
 	For time.Duration
 	// DryRun says that nothing is done about it.
 	DryRun bool
@@ -71,9 +71,10 @@ type Change struct {
 // flight, where there is a limit, costs two atomic exchanges more.
 type Breaker struct {
 	word     atomic.Uint64 // see word.go; written with mu held
+	made     time.Time
 	limit    atomic.Int64  // calls in flight at most, 0 for any number
 	inFlight atomic.Int64  // those that hold a place
-	_        [40]byte      // what Done writes lies on another cache line
+	_        [16]byte      // what Done writes lies on another cache line
 
 	mu     sync.Mutex
 	policy policy.Breaker
@@ -94,7 +95,7 @@ const (
 
 // New returns a Breaker that has seen nothing, and is closed.
 func New(p policy.Breaker, now time.Time) *Breaker {
-	b := &Breaker{policy: p, counts: window.New[event](p.Window, now)}
+	b := &Breaker{made: now, policy: p, counts: window.New[event](p.Window, now)}
 	b.publish()
 	b.limit.Store(limitOf(p))
 	return b

@@ -30,7 +30,7 @@ const longest = 64
 
 // fail counts the failure of a call that was admitted when the circuit was
 // closed, as it still is.
-func (b *Breaker) fail(now time.Time, dice uint32) *Change {
+func (b *Breaker) fail(now time.Time, t Ticket) *Change {
 	b.counts.Add(now, failed, 1)
 	b.row++
 	b.taken = 0
@@ -39,18 +39,18 @@ func (b *Breaker) fail(now time.Time, dice uint32) *Change {
 		return nil
 	}
 	if p.ConsecutiveFailures > 0 && b.row >= p.ConsecutiveFailures {
-		return b.open(now, dice, fmt.Sprintf("%d calls in a row failed", b.row))
+		return b.open(now, t, fmt.Sprintf("%d calls in a row failed", b.row))
 	}
 	bad := b.counts.Sum(now, failed)
 	all := bad + b.counts.Sum(now, succeeded)
 	if p.FailurePercent > 0 && all >= p.MinCalls && 100*bad >= p.FailurePercent*all {
-		return b.open(now, dice, fmt.Sprintf("%d of %d calls failed", bad, all))
+		return b.open(now, t, fmt.Sprintf("%d of %d calls failed", bad, all))
 	}
 	return nil
 }
 
 // try gives one of the trials of a circuit that is not closed to a call.
-func (b *Breaker) try(now time.Time, dice uint32) (Reason, *Change) {
+func (b *Breaker) try(now time.Time) (Reason, *Change) {
 	var c *Change
 	switch {
 	case b.state == Open && now.Before(b.until):
@@ -58,9 +58,11 @@ func (b *Breaker) try(now time.Time, dice uint32) (Reason, *Change) {
 	case b.state == Open:
 		c = b.become(now, HalfOpen, "its time is over")
 	case b.trials < b.policy.Trials:
-	case now.Sub(b.granted) >= b.policy.Ceiling(longest):
-		// Trials that never end would keep everyone else out for ever.
-		return CircuitOpen, b.open(now, dice, "its trials did not end")
+	case now.Sub(b.granted) >= b.policy.Open:
+		// Trials that never end would keep everyone else out for ever. Others are
+		// made in their place, and what becomes of those says nothing any more: they
+		// may hang on a server that healed long ago.
+		b.become(now, HalfOpen, "its trials did not end")
 	default:
 		return TrialsTaken, nil
 	}
@@ -71,10 +73,10 @@ func (b *Breaker) try(now time.Time, dice uint32) (Reason, *Change) {
 
 // tried counts the result of a trial of the present half-open time. A refusal
 // is a failure here: a service that refuses three calls is not ready for all.
-func (b *Breaker) tried(now time.Time, dice uint32, good bool, v outcome.Verdict) *Change {
+func (b *Breaker) tried(now time.Time, t Ticket, good bool, v outcome.Verdict) *Change {
 	b.trials--
 	if !good {
-		return b.open(now, dice, "a trial failed: "+v.String())
+		return b.open(now, t, "a trial failed: "+v.String())
 	}
 	b.good++
 	if b.good < b.policy.Successes {
@@ -83,9 +85,14 @@ func (b *Breaker) tried(now time.Time, dice uint32, good bool, v outcome.Verdict
 	return b.become(now, Closed, fmt.Sprintf("%d trials succeeded", b.good))
 }
 
-// open opens the circuit. A series of openings ends when the circuit has been
-// closed for a window: one that opens again at once was closed by luck.
-func (b *Breaker) open(now time.Time, dice uint32, why string) *Change {
+// open opens the circuit for what the call of t met. A series of openings ends
+// when the circuit has been closed for a window: one that opens again at once
+// was closed by luck.
+//
+// The time is counted from when the call began, for its failure says no more of
+// the service than how it was then: a call that hung until its deadline may
+// end long after the service has healed.
+func (b *Breaker) open(now time.Time, t Ticket, why string) *Change {
 	if b.state == Closed && now.Sub(b.since) >= b.policy.Window {
 		b.openings = 0
 	}
@@ -93,11 +100,10 @@ func (b *Breaker) open(now time.Time, dice uint32, why string) *Change {
 	b.openings = min(b.openings+1, longest)
 	// Jitter over a quarter, so that the clients of a service do not come back
 	// as one.
-	early, _ := bits.Mul64(uint64(dice)<<32, uint64(ceiling/4)+1)
-	d := ceiling - time.Duration(early)
-	b.until = now.Add(d)
+	early, _ := bits.Mul64(uint64(t.dice)<<32, uint64(ceiling/4)+1)
+	b.until = b.made.Add(t.at + ceiling - time.Duration(early))
 	c := b.become(now, Open, why)
-	c.For = d
+	c.For = max(b.until.Sub(now), 0)
 	return c
 }
 

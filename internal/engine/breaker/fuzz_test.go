@@ -41,6 +41,7 @@ type entry struct {
 // A held is a call that is under way, with what the ledger thinks of it.
 type held struct {
 	ticket Ticket
+	at     time.Time
 	epoch  int
 	counts bool
 	trial  bool
@@ -113,7 +114,7 @@ func (l *ledger) probability(now time.Time) *big.Rat {
 
 // allow returns what Allow must say.
 func (l *ledger) allow(now time.Time, random uint64) (Reason, *held) {
-	h := &held{counts: l.policy.Trips() || l.policy.Throttles()}
+	h := &held{at: now, counts: l.policy.Trips() || l.policy.Throttles()}
 	switch {
 	case l.state == Closed:
 		dice := new(big.Rat).SetFrac(new(big.Int).SetUint64(random), new(big.Int).Lsh(big.NewInt(1), 64))
@@ -126,15 +127,11 @@ func (l *ledger) allow(now time.Time, random uint64) (Reason, *held) {
 		}
 	case l.state == Open && now.Before(l.until):
 		return CircuitOpen, nil
-	case l.state == HalfOpen && l.trials() >= l.policy.Trials:
-		if now.Sub(l.granted) < max(l.policy.Open, l.policy.MaxOpen) {
-			return TrialsTaken, nil
-		}
-		l.open(now)
-		return CircuitOpen, nil
+	case l.state == HalfOpen && l.trials() >= l.policy.Trials && now.Sub(l.granted) < l.policy.Open:
+		return TrialsTaken, nil
 	default:
-		if l.state == Open {
-			l.become(now, HalfOpen)
+		if l.state == Open || l.trials() >= l.policy.Trials {
+			l.become(now, HalfOpen) // anew
 		}
 		l.granted = now
 		h.trial = true
@@ -209,6 +206,7 @@ func FuzzBreaker(f *testing.F) {
 		p := fuzzed(kind)
 		now := start
 		b, l := New(p, now), &ledger{policy: p, base: now}
+		var ended time.Time // when the last call that ended began
 		var admitted, done, denied, asked int
 		for ; len(steps) >= 3; steps = steps[3:] {
 			now = now.Add(time.Duration(steps[2]) * time.Duration(steps[2]) * time.Millisecond / 4)
@@ -250,6 +248,7 @@ func FuzzBreaker(f *testing.F) {
 					v = outcome.Refusal
 				}
 				l.calls = append(l.calls[:i:i], l.calls[i+1:]...)
+				ended = h.at
 				l.count(now, h, v)
 				c = b.Done(now, h.ticket, v)
 				done++
@@ -291,8 +290,8 @@ func FuzzBreaker(f *testing.F) {
 			}
 			if c != nil && c.To == Open {
 				ceiling := p.Ceiling(l.series - 1)
-				if c.For > ceiling || c.For < ceiling*3/4-1 || s.Until != now.Add(c.For) {
-					t.Fatalf("open for %v, until %v, the ceiling is %v", c.For, s.Until, ceiling)
+				if d := s.Until.Sub(ended); d > ceiling || d < ceiling*3/4-1 || c.For != max(0, s.Until.Sub(now)) {
+					t.Fatalf("open for %v, %v since its call began, the ceiling is %v", c.For, d, ceiling)
 				}
 				l.until = s.Until
 			}

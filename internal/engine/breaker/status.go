@@ -39,8 +39,7 @@ func (b *Breaker) Status(now time.Time) Status {
 		s.Until = b.until
 	}
 	if b.policy.Throttles() {
-		excess, of := b.excess(now)
-		s.ThrottlePercent = min(int(100*excess/of), b.policy.Throttle.MaxPercent)
+		s.ThrottlePercent = b.percent(now)
 	}
 	return s
 }

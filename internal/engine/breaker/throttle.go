@@ -64,6 +64,12 @@ func (b *Breaker) excess(now time.Time) (excess, of uint64) {
 	return uint64(max(0, 100*requests-b.policy.Throttle.AcceptPercent*accepts)), of
 }
 
+// percent returns how many of a hundred calls are held back now.
+func (b *Breaker) percent(now time.Time) int {
+	excess, of := b.excess(now)
+	return min(int(100*excess/of), b.policy.Throttle.MaxPercent)
+}
+
 // refuse counts a refusal, and makes Allow look at the window from now on.
 func (b *Breaker) refuse(now time.Time) {
 	b.counts.Add(now, refused, 1)

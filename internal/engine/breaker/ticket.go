@@ -9,8 +9,9 @@ import (
 // A Ticket is what an admitted call holds until it is done. The zero Ticket
 // holds nothing.
 type Ticket struct {
-	epoch   uint32 // of the circuit when the call was admitted
-	dice    uint32 // for the length of an opening that the call brings about
+	at      time.Duration // when the call was admitted, since the breaker was made
+	epoch   uint32        // of the circuit then
+	dice    uint32        // for the length of an opening that the call brings about
 	counted bool   // its result counts
 	trial   bool   // it holds one of the trials
 	placed  bool   // it holds a place in flight
@@ -52,6 +53,12 @@ type Denial struct {
 	DryRun bool
 	// Wait is how long the circuit stays open, 0 if that is not why.
 	Wait time.Duration
+	// Since is when the circuit opened or became half-open, and Why the reason;
+	// zero if that is not why.
+	Since time.Time
+	Why   string
+	// Percent of the calls are held back, if that is why.
+	Percent int
 }
 
 // Denied reports whether the call must not be made.
@@ -63,7 +70,7 @@ func (d Denial) Denied() bool { return d.Reason != Admitted && !d.DryRun }
 func (b *Breaker) Allow(now time.Time, random uint64) (t Ticket, d Denial, c *Change) {
 	w := b.word.Load()
 	if w&(stateMask|pressing) == 0 {
-		t = Ticket{epoch: uint32(w >> 32), dice: uint32(random), counted: w&counting != 0}
+		t = Ticket{at: now.Sub(b.made), epoch: uint32(w >> 32), dice: uint32(random), counted: w&counting != 0}
 	} else if t, d, c = b.consider(now, random); d.Reason != Admitted {
 		return t, d, c
 	}
@@ -81,16 +88,19 @@ func (b *Breaker) Allow(now time.Time, random uint64) (t Ticket, d Denial, c *Ch
 func (b *Breaker) consider(now time.Time, random uint64) (t Ticket, d Denial, c *Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t = Ticket{dice: uint32(random), counted: true}
+	t = Ticket{at: now.Sub(b.made), dice: uint32(random), counted: true}
 	switch b.state {
 	case Closed:
 		if b.holdBack(now, random) {
-			d.Reason = Throttled
+			d.Reason, d.Percent = Throttled, b.percent(now)
 		}
 	case Open, HalfOpen:
-		if d.Reason, c = b.try(now, t.dice); d.Reason == Admitted {
+		if d.Reason, c = b.try(now); d.Reason == Admitted {
 			t.trial = true
-		} else if b.state == Open {
+			break
+		}
+		d.Since, d.Why = b.since, b.why
+		if b.state == Open {
 			d.Wait = b.until.Sub(now)
 		}
 	}
@@ -121,7 +131,7 @@ func (b *Breaker) Done(now time.Time, t Ticket, v outcome.Verdict) *Change {
 	switch {
 	case t.epoch != b.epoch: // it says nothing of what the service is now
 	case t.trial:
-		c = b.tried(now, t.dice, result == outcome.CountSuccess, v)
+		c = b.tried(now, t, result == outcome.CountSuccess, v)
 	case result == outcome.CountSuccess:
 		b.counts.Add(now, succeeded, 1)
 		b.row = 0
@@ -131,7 +141,7 @@ func (b *Breaker) Done(now time.Time, t Ticket, v outcome.Verdict) *Change {
 	case v == outcome.Refusal && b.policy.Throttles():
 		b.refuse(now)
 	default:
-		c = b.fail(now, t.dice)
+		c = b.fail(now, t)
 	}
 	b.mu.Unlock()
 	return c
