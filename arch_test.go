@@ -82,7 +82,7 @@ var importTable = []row{
 			"policy", "observe", "contract", "call", "endpoint",
 			"internal/engine/window", "internal/engine/outcome", "internal/engine/attempt",
 			"internal/engine/balance", "internal/engine/subset", "internal/engine/ejection", "internal/engine/liveness",
-			"internal/engine/dnscache",
+			"internal/engine/dnscache", "internal/engine/breaker",
 			"internal/wire", "internal/dns", "internal/channel/discovery",
 		},
 		[]string{grpcModule, protobufModule, "google.golang.org/genproto/googleapis/rpc/errdetails", "golang.org/x/sys/unix"},

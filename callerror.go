@@ -32,6 +32,12 @@ func newCallError(c observe.Call) error {
 // means that the call can be made again without harm.
 func (e *CallError) MayHaveBeenApplied() bool { return e.Call.MayHaveBeenApplied }
 
+// Denied reports whether the client's breaker did not let the call be made, so
+// that no server has seen it. Call.Denial says why. The error is the client's
+// then, with the code UNAVAILABLE, or RESOURCE_EXHAUSTED if too many calls of the
+// method are in flight.
+func (e *CallError) Denied() bool { return e.Call.Denial != nil && !e.Call.Denial.DryRun }
+
 // Unwrap returns the error that ended the call.
 func (e *CallError) Unwrap() error { return e.err }
 
@@ -45,6 +51,9 @@ func (e *CallError) Error() string {
 	fmt.Fprintf(&b, " [%s to %s, %v", e.Call.Method, e.Call.Target, e.Call.Duration.Round(10*time.Microsecond))
 	if e.Call.MayHaveBeenApplied {
 		b.WriteString(", may have been applied")
+	}
+	if e.Denied() {
+		b.WriteString(", not made")
 	}
 	for _, a := range e.Call.Attempts {
 		endpoint := a.Endpoint

@@ -21,6 +21,7 @@ func join(a, b Observer) Observer {
 		AttemptDone:  both3(a.AttemptDone, b.AttemptDone),
 		CallDone:     both2(a.CallDone, b.CallDone),
 		Endpoint:     both1(a.Endpoint, b.Endpoint),
+		Breaker:      both1(a.Breaker, b.Breaker),
 		Discovery:    both1(a.Discovery, b.Discovery),
 		Override:     both1(a.Override, b.Override),
 		Problem:      both1(a.Problem, b.Problem),

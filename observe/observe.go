@@ -21,6 +21,8 @@ type Observer struct {
 	CallDone func(ctx context.Context, c Call)
 	// Endpoint runs when the state of an endpoint changes.
 	Endpoint func(e EndpointChange)
+	// Breaker runs when a breaker opens, lets trials through or closes.
+	Breaker func(b BreakerChange)
 	// Discovery runs when the target's name was looked up.
 	Discovery func(d Discovery)
 	// Override runs when the overrides of an operator were read, and are in use or
@@ -65,6 +67,38 @@ type Call struct {
 	// MayHaveBeenApplied says that the call failed, and that one of its
 	// attempts may nevertheless have reached a handler.
 	MayHaveBeenApplied bool
+	// Denial is why the breaker did not let the call be made, nil if it did. Such
+	// a call has no attempts, unless it is a dry run.
+	Denial *Denial
+}
+
+// A Denial is why a breaker does not let a call be made.
+type Denial struct {
+	// Reason is "circuit open", "circuit half-open, trials taken", "throttled" or
+	// "too many in flight".
+	Reason string
+	// Why is what the breaker was opened for, for people.
+	Why string
+	// Since is when it opened, or became half-open.
+	Since time.Time
+	// Wait is how long an open breaker stays so.
+	Wait time.Duration
+	// DryRun says that the call was made nevertheless.
+	DryRun bool
+}
+
+// A BreakerChange is a change of the state of the breaker of one method.
+type BreakerChange struct {
+	// Target is what the client was made with, Method the full name.
+	Target, Method string
+	// From and To are "closed", "open" or "half-open".
+	From, To string
+	// Why is what it was decided from, for people.
+	Why string
+	// For is how long an open breaker stays so.
+	For time.Duration
+	// DryRun says that nothing is done about it.
+	DryRun bool
 }
 
 // An EndpointChange is a change of the state of one endpoint.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/observe"
 	"github.com/surefoot-rpc/surefoot/policy"
@@ -23,6 +24,10 @@ type callState struct {
 	start   time.Time
 	machine attempt.Call
 	trouble *trouble // nil while nothing went wrong
+	guard   *guard   // nil if the breaker is off, or denied the call
+	ticket  breaker.Ticket
+	verdict outcome.Verdict // on the last attempt, if it failed
+	holds   bool            // of the breaker: the ticket
 	first   attemptState
 	// narrowed says that policy is this call's own, bounded that the deadline is
 	// the policy's and not the context's.
@@ -36,7 +41,8 @@ type trouble struct {
 	// between attempts, or by a pick, never while another pick reads them.
 	tried   []*balance.Endpoint
 	story   []observe.Attempt
-	applied bool // a handler may have run
+	denial  *observe.Denial // why the breaker would have denied the call, or did
+	applied bool            // a handler may have run
 }
 
 // newCall starts a call.
@@ -115,6 +121,7 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 		s.avoid(a.endpoint)
 	}
 	fresh := a.blames() && s.fresh()
+	s.verdict = v
 	step := s.machine.Finish(now, v, pushback, fresh, s.channel.cfg.Random())
 	err = s.record(a, v, err, now, step.Why)
 	s.attemptDone()
@@ -128,6 +135,7 @@ func (s *callState) end(a *attemptState, err error) error {
 	now := time.Now()
 	v, evidence, _ := a.judge(err, now)
 	a.testify(evidence, false)
+	s.verdict = v
 	if err == nil && !s.observed() {
 		return nil
 	}
@@ -192,6 +200,7 @@ func (s *callState) wait(d time.Duration) bool {
 	case <-s.channel.closing:
 	}
 	s.machine.Abandon()
+	s.interrupted()
 	return false
 }
 
@@ -206,6 +215,9 @@ func (s *callState) conclude(err error) observe.Call {
 		Err:                err,
 		Attempts:           s.story(),
 		MayHaveBeenApplied: err != nil && s.trouble != nil && s.trouble.applied,
+	}
+	if s.trouble != nil {
+		c.Denial = s.trouble.denial
 	}
 	if err != nil {
 		c.Err = s.channel.cfg.CallError(c)

@@ -78,6 +78,7 @@ func New(cfg Config) *Channel {
 		epoch:    time.Now().Add(-1),
 		budget:   attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
 	}
+	c.methods.channel = c
 	c.methods.use(cfg.Table)
 	c.turn.Store(cfg.Random())
 	return c

@@ -154,6 +154,7 @@ type world struct {
 	calls    []observe.Call
 	attempts []observe.Attempt
 	changes  []observe.EndpointChange
+	breakers []observe.BreakerChange
 }
 
 // newWorld starts n servers and a client. setup changes the servers before
@@ -229,6 +230,11 @@ func (w *world) observer() *observe.Observer {
 			defer w.mu.Unlock()
 			w.changes = append(w.changes, e)
 		},
+		Breaker: func(b observe.BreakerChange) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.breakers = append(w.breakers, b)
+		},
 	}
 }
 
@@ -264,7 +270,7 @@ func (w *world) warm() {
 // forget forgets what was seen so far.
 func (w *world) forget() {
 	w.mu.Lock()
-	w.calls, w.attempts = nil, nil
+	w.calls, w.attempts, w.breakers = nil, nil, nil
 	w.mu.Unlock()
 	for _, s := range w.servers {
 		s.gets.Store(0)
@@ -275,6 +281,11 @@ func (w *world) forget() {
 // trusting returns an option that suspects no connection.
 func trusting() surefoot.ClientOption {
 	return surefoot.WithHouseDefaults(&surefootv1.Service{Connection: &surefootv1.Connection{Liveness: &surefootv1.Liveness{Off: new(true)}}})
+}
+
+// unguarded returns an option that lets every call through.
+func unguarded() surefoot.ClientOption {
+	return surefoot.WithHouseDefaults(&surefootv1.Service{Defaults: &surefootv1.Method{Breaker: &surefootv1.Breaker{Off: new(true)}}})
 }
 
 // contractOf returns an option that changes the inventory's contract.

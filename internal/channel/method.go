@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/surefoot-rpc/surefoot/contract"
+	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
 )
 
 // A method is how calls of one method are made. It is immutable: a changed
@@ -13,26 +14,35 @@ import (
 type method struct {
 	*contract.Methods
 	learnt *learnt
+	guard  *guard // nil if its breaker is off
 }
 
 // learnt is what a channel has learnt of a method. It outlives the method's
 // policies.
-type learnt struct{ _ byte }
+type learnt struct {
+	guard *guard // nil if its breaker was never on; guarded by mu of the methods
+}
+
+// maxStrangers bounds the methods that nobody knows and that something is
+// learnt of. A proxy passes on whatever names its callers make up.
+const maxStrangers = 256
 
 // methods finds the method of a call. A call costs one look into a map.
 type methods struct {
-	now atomic.Pointer[methodTable]
+	channel *Channel
+	now     atomic.Pointer[methodTable]
 
 	// mu orders replacements of now.
-	mu     sync.Mutex
-	learnt map[string]*learnt // by full name; guarded by mu
+	mu        sync.Mutex
+	learnt    map[string]*learnt // by full name; guarded by mu
+	strangers int                // of those, how many are of methods that nobody knows
 }
 
 // A methodTable is immutable.
 type methodTable struct {
 	policies *contract.Table
 	byName   map[string]*method
-	unknown  *method // of all methods that nobody knows
+	unknown  *method // of the methods that nobody knows, once there are too many
 }
 
 // use replaces the policies of all methods, for calls that start from now on.
@@ -42,50 +52,54 @@ func (m *methods) use(t *contract.Table) {
 	if m.learnt == nil {
 		m.learnt = make(map[string]*learnt)
 	}
-	m.now.Store(&methodTable{policies: t, unknown: m.of("", t.Unknown())})
-}
-
-// of returns the method of this name. mu is held.
-func (m *methods) of(name string, p *contract.Methods) *method {
-	l := m.learnt[name]
-	if l == nil {
-		l = new(learnt)
-		m.learnt[name] = l
-	}
-	return &method{Methods: p, learnt: l}
+	m.now.Store(&methodTable{policies: t, unknown: &method{Methods: t.Unknown(), learnt: new(learnt)}})
 }
 
 // lookup returns the method with this full name, "/package.Service/Method".
 // problem is told what is wrong with the contract of a service that is called
 // for the first time.
 func (m *methods) lookup(full string, problem func(error)) *method {
-	t := m.now.Load()
-	if found := t.byName[full]; found != nil {
+	if found := m.now.Load().byName[full]; found != nil {
 		return found
 	}
-	p, err := t.policies.Lookup(full)
+	found, changed, err := m.learn(full)
 	problem(err)
-	switch { // names that a caller makes up do not fill the table
-	case p == t.policies.Unknown():
-		return t.unknown
-	case t.policies.Shared(p):
-		return &method{Methods: p, learnt: t.unknown.learnt}
+	if changed != nil {
+		found.learnt.guard.tell(changed)
 	}
+	return found
+}
+
+// learn adds the method of this name to the table, and tells whether its
+// breaker changed because its policy did.
+func (m *methods) learn(full string) (*method, *breaker.Change, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t = m.now.Load(); t.byName[full] != nil {
-		return t.byName[full]
+	t := m.now.Load()
+	if found := t.byName[full]; found != nil {
+		return found, nil, nil
 	}
-	if p, err = t.policies.Lookup(full); err != nil { // of a table that came meanwhile
-		problem(err)
+	p, err := t.policies.Lookup(full)
+	l := m.learnt[full]
+	if l == nil {
+		if p == t.policies.Unknown() {
+			if m.strangers == maxStrangers {
+				return t.unknown, nil, err
+			}
+			m.strangers++
+		}
+		l = new(learnt)
+		m.learnt[full] = l
 	}
+	found := &method{Methods: p, learnt: l}
+	var changed *breaker.Change
+	found.guard, changed = l.guarded(m.channel, full, p.Unary.Breaker)
 	next := *t
 	next.byName = maps.Clone(t.byName)
 	if next.byName == nil {
 		next.byName = make(map[string]*method)
 	}
-	found := m.of(full, p)
 	next.byName[full] = found
 	m.now.Store(&next)
-	return found
+	return found, changed, err
 }

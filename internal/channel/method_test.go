@@ -39,13 +39,28 @@ func TestWhatWasLearntOfAMethodOutlivesItsPolicies(t *testing.T) {
 	}
 }
 
+// A method that nobody knows has a breaker of its own, until there are so many
+// that somebody must make them up.
 func TestNamesThatNobodyKnowsFillNoTable(t *testing.T) {
 	var m methods
 	m.use(tableOf(t, 1000))
-	for i := range 100 {
-		m.lookup(fmt.Sprintf("/made.up.Service%d/Method", i), func(error) {})
+	name := func(i int) string { return fmt.Sprintf("/made.up.Service%d/Method", i) }
+	find := func(i int) *method { return m.lookup(name(i), func(error) {}) }
+	first := find(0)
+	for i := range 2 * maxStrangers {
+		find(i)
 	}
-	if n := len(m.now.Load().byName); n != 0 || len(m.learnt) != 1 {
+	if n := len(m.now.Load().byName); n != maxStrangers || len(m.learnt) != maxStrangers {
 		t.Errorf("%d methods, %d learnt", n, len(m.learnt))
+	}
+	if first.guard == nil || find(1).guard == first.guard || find(maxStrangers).guard != nil {
+		t.Error("the first have breakers of their own, and the rest none")
+	}
+	m.use(tableOf(t, 2000))
+	if again := find(0); again == first || again.learnt != first.learnt || find(maxStrangers).guard != nil {
+		t.Error("other policies change who is known")
+	}
+	if known := m.lookup("/shop.v1.Shop/Get", func(error) {}); known.guard == nil {
+		t.Error("a method of the contract has no room")
 	}
 }

@@ -23,8 +23,12 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 	opts, user, p := takeOptions(opts, &m.Stream, false)
 	s := &streamState{callState: c.newCall(ctx, method, p), user: user}
 	opts = append(slices.Clip(opts), streamOption{state: s})
-	step := s.machine.Begin(s.start)
-	var err error
+	defer s.giveBackUnlessOpen()
+	var step attempt.Step // Done, if the call is not made
+	err := s.admit(m.guard)
+	if err == nil {
+		step = s.machine.Begin(s.start)
+	}
 	for {
 		switch step.Action {
 		case attempt.Start:
@@ -43,6 +47,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 			}
 			step = s.resume()
 		case attempt.Done:
+			s.guard.tell(s.callState.settle(err))
 			done := s.conclude(err)
 			s.tellAll(done)
 			return nil, done.Err
@@ -121,11 +126,32 @@ func (s *streamState) settle() {
 		return
 	}
 	s.over = true
-	done := s.conclude(s.end(s.attempt, s.latest.err))
+	err := s.end(s.attempt, s.latest.err)
+	changed := s.callState.settle(err)
+	done := s.conclude(err)
 	s.err = done.Err
 	s.mu.Unlock()
+	s.guard.tell(changed)
 	s.attemptDone()
 	s.tellAll(done)
+}
+
+// giveBackUnlessOpen gives back what the call holds of its breaker if it ends
+// before it has a stream: then nothing else does.
+func (s *streamState) giveBackUnlessOpen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.attempt == nil {
+		s.giveBack()
+	}
+}
+
+// answered tells the breaker of the stream's first message.
+func (s *streamState) answered() {
+	s.mu.Lock()
+	changed := s.callState.answered()
+	s.mu.Unlock()
+	s.guard.tell(changed)
 }
 
 // tellAll says that the call is over.
@@ -137,10 +163,18 @@ func (s *streamState) tellAll(done observe.Call) {
 // A clientStream is an open stream whose errors tell the call's story.
 type clientStream struct {
 	grpc.ClientStream
-	state *streamState
+	state    *streamState
+	answered bool // a message was read; one goroutine reads at a time
 }
 
-func (cs *clientStream) RecvMsg(m any) error { return cs.tell(cs.ClientStream.RecvMsg(m)) }
+func (cs *clientStream) RecvMsg(m any) error {
+	err := cs.ClientStream.RecvMsg(m)
+	if err == nil && !cs.answered {
+		cs.answered = true
+		cs.state.answered()
+	}
+	return cs.tell(err)
+}
 func (cs *clientStream) SendMsg(m any) error { return cs.tell(cs.ClientStream.SendMsg(m)) }
 
 // tell returns the error that ended the stream in place of grpc-go's own. EOF

@@ -16,8 +16,12 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	opts, user, p := takeOptions(opts, &m.Unary, true)
 	s := c.newCall(ctx, method, p)
 	s.narrowed = p != &m.Unary
-	step := s.machine.Begin(s.start)
-	var err error
+	defer s.giveBack()
+	var step attempt.Step // Done, if the call is not made
+	err := s.admit(m.guard)
+	if err == nil {
+		step = s.machine.Begin(s.start)
+	}
 	now := s.start
 	for {
 		switch step.Action {
@@ -34,6 +38,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 			}
 			step = s.resume()
 		case attempt.Done:
+			s.guard.tell(s.settle(err))
 			if err != nil || s.observed() {
 				done := s.conclude(err)
 				err = done.Err

@@ -347,7 +347,7 @@ func TestBudgetBoundsRepeats(t *testing.T) {
 				}
 				return nil, status.Error(codes.Unavailable, "down")
 			}
-		})
+		}, unguarded())
 		defer w.close()
 		w.warm()
 		const calls = 2000

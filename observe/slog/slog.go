@@ -21,11 +21,13 @@ import (
 // New returns an observer that writes to l, or to [slog.Default] as it is at
 // the time of a line if l is nil:
 //
-//   - WARN: failed calls, with what each attempt met; failed look-ups of names.
-//   - INFO: endpoints that became ready, failed or went away.
+//   - WARN: failed calls, with what each attempt met; calls that a breaker
+//     denied; breakers that opened; failed look-ups of names.
+//   - INFO: endpoints that became ready, failed or went away; breakers that
+//     closed; what the dry run of a breaker would have denied.
 //   - INFO: overrides of an operator that are in use from now on.
 //   - ERROR: problems that need a person, such as overrides that are refused.
-//   - DEBUG: attempts, look-ups, other changes of endpoints, and the calls that
+//   - DEBUG: attempts, look-ups, other changes of endpoints and breakers, and the calls that
 //     failed for their caller alone: the server answered them with an error such
 //     as NOT_FOUND, or the caller gave them up.
 //
@@ -33,13 +35,14 @@ import (
 // the observer may be called from any goroutine.
 func New(l *slog.Logger) *observe.Observer {
 	w := &writer{log: l, limits: make(map[string]*limit)}
-	for _, kind := range []string{callFailed, lookupFailed, endpointChanged, problem} {
+	for _, kind := range []string{callFailed, callDenied, lookupFailed, endpointChanged, breakerChanged, problem} {
 		w.limits[kind] = new(limit)
 	}
 	return &observe.Observer{
 		AttemptDone: w.attemptDone,
 		CallDone:    w.callDone,
 		Endpoint:    w.endpoint,
+		Breaker:     w.breaker,
 		Discovery:   w.discovery,
 		Override:    w.override,
 		Problem:     w.problem,
@@ -49,8 +52,10 @@ func New(l *slog.Logger) *observe.Observer {
 // The kinds of lines that are limited, each by the message that it begins with.
 const (
 	callFailed      = "surefoot: call failed"
+	callDenied      = "surefoot: call denied"
 	lookupFailed    = "surefoot: look-up failed, the last good answer stays in use"
 	endpointChanged = "surefoot: endpoint changed"
+	breakerChanged  = "surefoot: breaker changed"
 	problem         = "surefoot: problem"
 )
 
@@ -99,7 +104,10 @@ func (w *writer) attemptDone(ctx context.Context, method string, a observe.Attem
 }
 
 func (w *writer) callDone(ctx context.Context, c observe.Call) {
-	if c.Err == nil {
+	if c.Denial != nil {
+		w.denied(ctx, c)
+	}
+	if c.Err == nil || c.Denial != nil && !c.Denial.DryRun {
 		return
 	}
 	level := slog.LevelWarn
@@ -123,6 +131,31 @@ func (w *writer) callDone(ctx context.Context, c observe.Call) {
 		}
 		if c.MayHaveBeenApplied {
 			attrs = append(attrs, slog.Bool("may_have_been_applied", true))
+		}
+		return attrs
+	})
+}
+
+// denied writes that a breaker denied a call, or would have.
+func (w *writer) denied(ctx context.Context, c observe.Call) {
+	level := slog.LevelWarn
+	if c.Denial.DryRun {
+		level = slog.LevelInfo
+	}
+	w.write(ctx, level, callDenied, func() []slog.Attr {
+		attrs := []slog.Attr{
+			slog.String("method", c.Method),
+			slog.String("target", c.Target),
+			slog.String("reason", c.Denial.Reason),
+		}
+		if c.Denial.Why != "" {
+			attrs = append(attrs, slog.String("why", c.Denial.Why))
+		}
+		if c.Denial.Wait > 0 {
+			attrs = append(attrs, slog.Duration("wait", c.Denial.Wait))
+		}
+		if c.Denial.DryRun {
+			attrs = append(attrs, slog.Bool("dry_run", true))
 		}
 		return attrs
 	})
@@ -163,6 +196,32 @@ func (w *writer) endpoint(e observe.EndpointChange) {
 			attrs = append(attrs, slog.String("why", e.Why))
 		}
 		return withError(attrs, e.Err)
+	})
+}
+
+func (w *writer) breaker(b observe.BreakerChange) {
+	level := slog.LevelDebug
+	switch b.To {
+	case "open":
+		level = slog.LevelWarn
+	case "closed":
+		level = slog.LevelInfo
+	}
+	w.write(context.Background(), level, breakerChanged, func() []slog.Attr {
+		attrs := []slog.Attr{
+			slog.String("method", b.Method),
+			slog.String("target", b.Target),
+			slog.String("from", b.From),
+			slog.String("to", b.To),
+			slog.String("why", b.Why),
+		}
+		if b.For > 0 {
+			attrs = append(attrs, slog.Duration("for", b.For))
+		}
+		if b.DryRun {
+			attrs = append(attrs, slog.Bool("dry_run", true))
+		}
+		return attrs
 	})
 }
 

@@ -100,6 +100,20 @@ func everything(o *observe.Observer) {
 		e.Target, e.Endpoint = target, "10.0.0.1:8443"
 		o.Endpoint(e)
 	}
+	open := &observe.Denial{Reason: "circuit open", Why: "20 of 24 calls failed", Wait: 1800 * time.Millisecond}
+	dry := &observe.Denial{Reason: "throttled", DryRun: true}
+	o.CallDone(ctx, observe.Call{Method: method, Target: target, Denial: open, Err: status.Error(codes.Unavailable, "surefoot: not called")})
+	o.CallDone(ctx, observe.Call{Method: method, Target: target, Denial: dry})
+	o.CallDone(ctx, observe.Call{Method: method, Target: target, Denial: dry, Err: status.Error(codes.ResourceExhausted, "too much")})
+	for _, b := range []observe.BreakerChange{
+		{From: "closed", To: "open", Why: "20 of 24 calls failed", For: 4 * time.Second},
+		{From: "open", To: "half-open", Why: "its time is over"},
+		{From: "half-open", To: "closed", Why: "3 trials succeeded"},
+		{From: "closed", To: "open", Why: "20 of 24 calls failed", For: 4 * time.Second, DryRun: true},
+	} {
+		b.Target, b.Method = target, method
+		o.Breaker(b)
+	}
 	o.Discovery(observe.Discovery{Target: target, Host: "inventory", Endpoints: 10, TTL: 5 * time.Second})
 	o.Discovery(observe.Discovery{Target: target, Host: "inventory", Endpoints: 10, Err: errors.New("SERVFAIL")})
 	o.Override(observe.Override{Target: target, File: "/etc/surefoot/overrides.yaml", InUse: 2})

@@ -72,9 +72,9 @@ type Change struct {
 type Breaker struct {
 	word     atomic.Uint64 // see word.go; written with mu held
 	made     time.Time
-	limit    atomic.Int64  // calls in flight at most, 0 for any number
-	inFlight atomic.Int64  // those that hold a place
-	_        [16]byte      // what Done writes lies on another cache line
+	limit    atomic.Int64 // calls in flight at most, 0 for any number
+	inFlight atomic.Int64 // those that hold a place
+	_        [16]byte     // what Done writes lies on another cache line
 
 	mu     sync.Mutex
 	policy policy.Breaker

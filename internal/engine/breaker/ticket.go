@@ -12,9 +12,9 @@ type Ticket struct {
 	at      time.Duration // when the call was admitted, since the breaker was made
 	epoch   uint32        // of the circuit then
 	dice    uint32        // for the length of an opening that the call brings about
-	counted bool   // its result counts
-	trial   bool   // it holds one of the trials
-	placed  bool   // it holds a place in flight
+	counted bool          // its result counts
+	trial   bool          // it holds one of the trials
+	placed  bool          // it holds a place in flight
 }
 
 // A Reason is why a call is not to be made.
