@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -13,51 +15,73 @@ import (
 )
 
 // contractOptions is the contract for the clients of a surefoot arm, of which
-// document is a contract file; "" for one that says nothing.
-func contractOptions(document string) ([]surefoot.ClientOption, error) {
-	if document == "" {
-		return nil, nil
+// document is a contract file, and the profile that they choose; "" for one that
+// says nothing, and for none.
+func contractOptions(document, profile string) ([]surefoot.ClientOption, error) {
+	var opts []surefoot.ClientOption
+	if document != "" {
+		file, err := yaml.Parse("the scenario", []byte(document))
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, surefoot.WithContractFile(file))
 	}
-	file, err := yaml.Parse("the scenario", []byte(document))
-	if err != nil {
-		return nil, err
+	if profile != "" {
+		opts = append(opts, surefoot.WithProfile(profile))
 	}
-	return []surefoot.ClientOption{surefoot.WithContractFile(file)}, nil
+	return opts, nil
 }
 
 // checkContracts finds the mistakes of a scenario's contracts before anything
 // runs, the same that a client would find.
 func checkContracts(file string, s *scenario.Scenario) error {
 	var errs []error
-	checked := map[string]bool{"": true}
+	said := map[string]bool{} // arms may share a contract, and its mistakes
 	for _, arm := range s.Arms {
-		document := arm.Contract.Document()
-		if !checked[document] {
-			checked[document] = true
-			errs = append(errs, checkContract(file, document))
+		if arm.Client != scenario.Surefoot {
+			continue
+		}
+		for _, mistake := range mistakes(file, arm) {
+			if !said[mistake.text] {
+				said[mistake.text] = true
+				errs = append(errs, mistake)
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func checkContract(name, document string) error {
-	file, err := yaml.Parse(name, []byte(document))
-	if err != nil {
-		return contractError{err.Error()}
-	}
-	_, err = contract.Compile(contract.Sources{
+// mistakes lists those in the contract of an arm.
+func mistakes(name string, arm scenario.Arm) []contractError {
+	sources := contract.Sources{
 		Services: []protoreflect.ServiceDescriptor{inventoryv1.File_inventory_proto.Services().Get(0)},
-		Files:    []*contract.File{file},
-	})
+		Profile:  arm.Profile,
+	}
+	if document := arm.Contract.Document(); document != "" {
+		file, err := yaml.Parse(name, []byte(document))
+		if err != nil {
+			return []contractError{{err.Error()}}
+		}
+		sources.Files = []*contract.File{file}
+	}
+	_, err := contract.Compile(sources)
+	if err == nil {
+		return nil
+	}
+	at := fmt.Sprintf("%s:%d: arm %s: ", name, arm.Line, arm.Name)
 	wrong, is := errors.AsType[*contract.Error](err)
 	if !is {
-		return err
+		return []contractError{{at + err.Error()}}
 	}
-	var errs []error
+	var found []contractError
 	for _, p := range wrong.Problems {
-		errs = append(errs, contractError{p.String()})
+		text := p.String()
+		if !strings.HasPrefix(text, name+":") { // it stands nowhere in the file
+			text = at + text
+		}
+		found = append(found, contractError{text})
 	}
-	return errors.Join(errs...)
+	return found
 }
 
 // contractError is a mistake in a contract; it begins with file:line:column.

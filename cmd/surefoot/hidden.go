@@ -47,7 +47,7 @@ func hiddenCommands() []*cobra.Command {
 			var contract []surefoot.ClientOption
 			if order.Next != nil {
 				var err error
-				if contract, err = contractOptions(order.Next.Contract); err != nil {
+				if contract, err = contractOptions(order.Next.Contract, order.Next.Profile); err != nil {
 					return err
 				}
 			}
@@ -58,7 +58,7 @@ func hiddenCommands() []*cobra.Command {
 			if err := json.Unmarshal([]byte(args[0]), &order); err != nil {
 				return fmt.Errorf("the order: %w", err)
 			}
-			contract, err := contractOptions(order.Contract)
+			contract, err := contractOptions(order.Contract, order.Profile)
 			if err != nil {
 				return err
 			}

@@ -135,7 +135,7 @@ func (k *keeper) startLoads(ctx context.Context, f *fleet) ([]*program, error) {
 			Arm: k.job.Arm.Name, Client: string(k.job.Arm.Client), Target: f.world.target(1),
 			Clients: next - first, First: first, Of: s.Load.Clients,
 			Rate: s.Load.Rate, Deadline: s.Load.Deadline, BadAfter: s.Load.BadAfter,
-			Keys: s.Load.Keys, Cold: s.Load.Cold, Contract: k.job.Arm.Contract.Document(),
+			Keys: s.Load.Keys, Cold: s.Load.Cold, Contract: k.job.Arm.Contract.Document(), Profile: k.job.Arm.Profile,
 			Writes: s.Load.Writes, Audit: s.Audited(), AttemptTimeout: s.Load.AttemptTimeout,
 		})
 		if err != nil {

@@ -22,6 +22,7 @@ type Further struct {
 	Client         string        `json:"client"`
 	Target         string        `json:"target"`
 	Contract       string        `json:"contract,omitempty"`
+	Profile        string        `json:"profile,omitempty"`
 	AttemptTimeout time.Duration `json:"attempt_timeout"` // of clients that repeat by hand
 	Timeout        time.Duration `json:"timeout"`         // of calls whose client does not heed the caller's deadline
 }
@@ -50,6 +51,7 @@ type LoadOrder struct {
 	Keys     int           `json:"keys,omitempty"`     // calls carry one of so many keys; 0 for none
 	Cold     bool          `json:"cold,omitempty"`     // ready without a first answer
 	Contract string        `json:"contract,omitempty"` // of the service: a contract file in YAML
+	Profile  string        `json:"profile,omitempty"`  // of the contract
 	Writes   int           `json:"writes,omitempty"`   // of 100 calls, so many change something
 	Audit    bool          `json:"audit,omitempty"`    // calls that count say so to the servers
 	// AttemptTimeout is of clients that repeat by hand.

@@ -35,6 +35,7 @@ func (d *decoder) arms(n ast.Node, s *Scenario) {
 		default:
 			choice(d, &arm.Client, "an arm", Clients())(e)
 		}
+		arm.Line = start(e).Position.Line
 		if arm.Name == "" {
 			arm.Name = string(arm.Client)
 		}
@@ -56,9 +57,10 @@ func (d *decoder) arm(n ast.Node, arm *Arm) {
 		may("name", d.text(&arm.Name, "name")),
 		must("client", choice(d, &arm.Client, "the client", Clients())),
 		may("contract", d.contract(&arm.Contract)),
+		may("profile", d.text(&arm.Profile, "profile")),
 	)
-	if arm.Contract.Text != "" && arm.Client != "" && arm.Client != Surefoot {
-		d.failf(start(n), "contract is for the client %q: remove it", Surefoot)
+	if (arm.Contract.Text != "" || arm.Profile != "") && arm.Client != "" && arm.Client != Surefoot {
+		d.failf(start(n), "contract and profile are for the client %q: remove them", Surefoot)
 	}
 }
 

@@ -36,6 +36,7 @@ arms:
   - surefoot
   - name: surefoot hurried
     client: surefoot
+    profile: interactive
     contract:
         methods:
           Get: {method: {deadline_ms: 100}}
@@ -64,13 +65,13 @@ func TestArmsAndLayersAreRead(t *testing.T) {
 		Text: "  service:\n    balance: {round_robin: {}}\n\n  # of all\n  methods:\n    Get: {method: {deadline_ms: 900}}\n",
 		Line: 11, Indent: 2,
 	}
-	hurried := scenario.Contract{Text: "        methods:\n          Get: {method: {deadline_ms: 100}}\n", Line: 27, Indent: 8}
+	hurried := scenario.Contract{Text: "        methods:\n          Get: {method: {deadline_ms: 100}}\n", Line: 28, Indent: 8}
 	want := []scenario.Arm{
-		{Name: "naive retries", Client: scenario.GRPCNaive},
-		{Name: "own timeouts", Client: scenario.GRPCOwnTimeouts},
-		{Name: "surefoot", Client: scenario.Surefoot, Contract: common},
-		{Name: "surefoot hurried", Client: scenario.Surefoot, Contract: hurried},
-		{Name: "plain", Client: scenario.GRPCRoundRobin},
+		{Name: "naive retries", Client: scenario.GRPCNaive, Line: 22},
+		{Name: "own timeouts", Client: scenario.GRPCOwnTimeouts, Line: 23},
+		{Name: "surefoot", Client: scenario.Surefoot, Contract: common, Line: 24},
+		{Name: "surefoot hurried", Client: scenario.Surefoot, Contract: hurried, Profile: "interactive", Line: 25},
+		{Name: "plain", Client: scenario.GRPCRoundRobin, Line: 31},
 	}
 	if !reflect.DeepEqual(s.Arms, want) {
 		t.Errorf("got  %+v\nwant %+v", s.Arms, want)
@@ -113,24 +114,24 @@ func TestContractKeepsItsLines(t *testing.T) {
 func TestMistakesInArmsAndLayers(t *testing.T) {
 	const shape = "contract must be a mapping with service and methods, as in a contract file, in lines of its own that are indented by two or more"
 	tests := []struct{ name, old, now, want string }{
-		{"arm without a client", "    client: surefoot\n    contract", "    contract", `s.yaml:25:5: an arm lacks the field "client": add it
-s.yaml:32:11: the arm "surefoot hurried" does not take part: add it to arms or remove the expectation (arms: naive retries, own timeouts, surefoot, plain)`},
-		{"two of one name", "name: plain", "name: surefoot", `s.yaml:30:5: the arm "surefoot" stands twice: keep one, or name one of them otherwise`},
-		{"contract of grpc-go", "    client: surefoot\n", "    client: grpc-go\n", `s.yaml:25:5: contract is for the client "surefoot": remove it`},
-		{"contract in a flow", "    contract:\n        methods:\n          Get: {method: {deadline_ms: 100}}\n", "    contract: {methods: {}}\n", `s.yaml:27:15: ` + shape},
+		{"arm without a client", "    client: surefoot\n    profile", "    profile", `s.yaml:25:5: an arm lacks the field "client": add it
+s.yaml:33:11: the arm "surefoot hurried" does not take part: add it to arms or remove the expectation (arms: naive retries, own timeouts, surefoot, plain)`},
+		{"two of one name", "name: plain", "name: surefoot", `s.yaml:31:5: the arm "surefoot" stands twice: keep one, or name one of them otherwise`},
+		{"contract of grpc-go", "    client: surefoot\n", "    client: grpc-go\n", `s.yaml:25:5: contract and profile are for the client "surefoot": remove them`},
+		{"contract in a flow", "    contract:\n        methods:\n          Get: {method: {deadline_ms: 100}}\n", "    contract: {methods: {}}\n", `s.yaml:28:15: ` + shape},
 		{"contract that is no mapping", "  service:\n    balance: {round_robin: {}}\n\n  # of all\n  methods:\n    Get: {method: {deadline_ms: 900}}\n", "  - a\n", `s.yaml:12:3: ` + shape},
-		{"compared with itself", "beside: naive retries", `beside: surefoot hurried`, `s.yaml:33:67: beside is the arm itself: name another one`},
-		{"compared with nobody", "beside: naive retries", `beside: grpc-go`, `s.yaml:33:67: the arm "grpc-go" does not take part: add it to arms or remove the expectation (arms: naive retries, own timeouts, surefoot, surefoot hurried, plain)`},
+		{"compared with itself", "beside: naive retries", `beside: surefoot hurried`, `s.yaml:34:67: beside is the arm itself: name another one`},
+		{"compared with nobody", "beside: naive retries", `beside: grpc-go`, `s.yaml:34:67: the arm "grpc-go" does not take part: add it to arms or remove the expectation (arms: naive retries, own timeouts, surefoot, surefoot hurried, plain)`},
 		{"layers that do not come out even", "layers: 3", "layers: 4", `s.yaml:2:1: fleet.servers is 6, which cannot be dealt out to 4 layers evenly: choose a multiple`},
 		{"servers that call nobody", "  layers: 3\n", "", `s.yaml:2:1: the arm "own timeouts" is about servers that call others: add fleet.layers
-s.yaml:31:5: bottom_attempts is of services behind each other: add fleet.layers`},
+s.yaml:32:5: bottom_attempts is of services behind each other: add fleet.layers`},
 		{"half of a tail", "  slow_work: 90ms\n", "", `s.yaml:2:1: fleet.slow_percent of the calls take fleet.slow_work: give both or neither`},
 		{"writes through layers", "attempt_timeout: 40ms", "writes: 10", `s.yaml:2:1: load.writes is for a fleet of one layer: remove it or fleet.layers`},
 		{"virtual address of layers", "contract:\n  service:", "dns: {virtual_ip: true}\ncontract:\n  service:", `s.yaml:2:1: dns.virtual_ip is for a fleet of one layer: remove it or fleet.layers`},
 		{"servers that forget", "fault: answer, servers: [5, 6], code: UNAVAILABLE", "fault: kill, servers: [5, 6]", `s.yaml:20:1: server 5 is dead by then: restart it first or strike another
 s.yaml:20:1: server 6 is dead by then: restart it first or strike another
-s.yaml:32:5: bottom_attempts is reported by the servers, and one that is killed cannot: choose another fault
-s.yaml:33:5: wasted_work is reported by the servers, and one that is killed cannot: choose another fault`},
+s.yaml:33:5: bottom_attempts is reported by the servers, and one that is killed cannot: choose another fault
+s.yaml:34:5: wasted_work is reported by the servers, and one that is killed cannot: choose another fault`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

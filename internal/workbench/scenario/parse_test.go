@@ -71,7 +71,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 			{At: 2 * time.Second, Kind: scenario.SilentDrop, Servers: []int{1}, Line: 23},
 			{At: 4 * time.Second, Kind: scenario.Restart, Servers: []int{2}, Line: 19},
 		},
-		Arms: scenario.DefaultArms(),
+		Arms: armsInLine(26, scenario.DefaultArms()...),
 		Expect: []scenario.Expectation{
 			{Arm: "surefoot", Text: "no call fails", Metric: scenario.Failed, Want: scenario.Bound{Op: "==", Value: 0}},
 			{Arm: "grpc-go", Text: "some do", Metric: scenario.LastBad, Want: scenario.Bound{Op: ">", Value: 1.5}},
@@ -83,6 +83,14 @@ func TestEveryFieldIsRead(t *testing.T) {
 	if at, ok := got.FirstFault(); at != time.Second || !ok {
 		t.Errorf("the first fault is at %v, %v; want 1s, true", at, ok)
 	}
+}
+
+// armsInLine puts the arms into a line of the file.
+func armsInLine(line int, arms ...scenario.Arm) []scenario.Arm {
+	for i := range arms {
+		arms[i].Line = line
+	}
+	return arms
 }
 
 // least is what a scenario cannot do without.
@@ -257,7 +265,7 @@ func TestShippedScenariosParse(t *testing.T) {
 			t.Errorf("%s is in the default run and is no valid scenario", name)
 			continue
 		}
-		if !reflect.DeepEqual(s.Arms, scenario.DefaultArms()) {
+		if !reflect.DeepEqual(armsInLine(0, s.Arms...), scenario.DefaultArms()) {
 			t.Errorf("%s has the arms %+v: one of the default run compares all", name, s.Arms)
 		}
 	}

@@ -79,6 +79,8 @@ type Arm struct {
 	Name     string // of the kind of client, unless it is given
 	Client   Client
 	Contract Contract // the scenario's, unless the arm has one of its own
+	Profile  string   // of the contract, which a surefoot client chooses; "" for none
+	Line     int      // where in the file
 }
 
 // Client names a kind of client.
