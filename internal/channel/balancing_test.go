@@ -3,7 +3,9 @@ package channel_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -277,6 +279,189 @@ func TestKeysStayWithTheirEndpoint(t *testing.T) {
 		}
 		if _, err := w.stub.Get(t.Context(), getRequest); err != nil {
 			t.Errorf("a call without a key: %v", err)
+		}
+	})
+}
+
+// hashing is the contract of keys in the header x-shard.
+func hashing() surefoot.ClientOption {
+	return contractOf(nil, &surefootv1.Service{Balance: &surefootv1.Balance{
+		Policy: &surefootv1.Balance_ConsistentHash{ConsistentHash: &surefootv1.ConsistentHash{Header: new("x-shard")}},
+	}})
+}
+
+// While a server is ejected, its trials take no key that is not its own: every
+// attempt is at its key's home, or, for the keys of the ejected, at the next in
+// the key's order.
+func TestTrialsTakeOnlyTheirOwnKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const keys = 300
+		var ill atomic.Bool
+		var mu sync.Mutex
+		var seen [keys]map[string]int // attempts of each key, by server
+		trials := 0
+		w := newWorld(t, 8, func(s *server) {
+			s.get = func(ctx context.Context, _ *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				md, _ := metadata.FromIncomingContext(ctx)
+				k, _ := strconv.Atoi(md.Get("x-shard")[0])
+				mu.Lock()
+				defer mu.Unlock()
+				seen[k][s.name]++
+				if s.name == "a" && ill.Load() {
+					trials++
+					return nil, status.Error(codes.Unavailable, "ill")
+				}
+				return &inventoryv1.GetResponse{Server: s.name}, nil
+			}
+		}, hashing())
+		defer w.close()
+		w.client.Connect()
+		time.Sleep(time.Second)
+		round := func() {
+			for k := range keys {
+				ctx := metadata.AppendToOutgoingContext(t.Context(), "x-shard", strconv.Itoa(k))
+				if _, err := w.stub.Get(ctx, getRequest); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		}
+		forget := func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for k := range seen {
+				seen[k] = map[string]int{}
+			}
+			trials = 0
+		}
+		forget()
+		round()
+		var home [keys]string
+		for k := range seen {
+			for name := range seen[k] {
+				home[k] = name
+			}
+			if len(seen[k]) != 1 {
+				t.Fatalf("key %d was at %v", k, seen[k])
+			}
+		}
+		ill.Store(true)
+		round() // a is ejected
+		forget()
+		for range 20 {
+			round()
+		}
+		for k := range keys {
+			mine := home[k] == "a"
+			if !mine && (len(seen[k]) != 1 || seen[k][home[k]] == 0) {
+				t.Errorf("key %d of %s was at %v", k, home[k], seen[k])
+			}
+			delete(seen[k], "a")
+			if mine && len(seen[k]) != 1 {
+				t.Errorf("key %d of a was at a and at %v", k, seen[k])
+			}
+		}
+		if trials == 0 || trials > 20 {
+			t.Errorf("%d trials in 30 s", trials)
+		}
+		ill.Store(false)
+		for range 10 {
+			round()
+		}
+		forget()
+		round()
+		for k := range keys {
+			if seen[k][home[k]] != 1 {
+				t.Errorf("key %d of %s is at %v after the healing", k, home[k], seen[k])
+			}
+		}
+	})
+}
+
+// No call of its own keys may be repeated: the ejected server is tried with
+// those all the same, a little later.
+func TestTrialsTakeRiskyCallsIfTheirKeysHaveNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ill atomic.Bool
+		w := newWorld(t, 4, func(s *server) {
+			s.reserve = func(context.Context, *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
+				if s.name == "a" && ill.Load() {
+					return nil, status.Error(codes.Unavailable, "ill")
+				}
+				return &inventoryv1.ReserveResponse{Server: s.name}, nil
+			}
+		}, hashing())
+		defer w.close()
+		w.client.Connect()
+		time.Sleep(time.Second)
+		key := 0 // of a
+		reserve := func(k int) string {
+			r, _ := w.stub.Reserve(call.WithHashKey(t.Context(), strconv.Itoa(k)), &inventoryv1.ReserveRequest{})
+			return r.GetServer()
+		}
+		for reserve(key) != "a" {
+			key++
+		}
+		other := 0 // of another
+		for reserve(other) == "a" {
+			other++
+		}
+		run := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+				reserve(key)
+				if _, err := w.stub.Get(call.WithHashKey(t.Context(), strconv.Itoa(other)), getRequest); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		ill.Store(true)
+		run(2 * time.Second)
+		if at := reserve(key); at == "a" || at == "" {
+			t.Fatalf("a was not ejected: the call was at %q", at)
+		}
+		ill.Store(false)
+		run(20 * time.Second)
+		if at := reserve(key); at != "a" {
+			t.Errorf("20 s after it healed its key is at %s", at)
+		}
+	})
+}
+
+// Half of the servers are ejected, and that leaves fewer than the panic
+// threshold: all share the load.
+func TestBelowThePanicThresholdTheLoadIsSpreadOverAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ill atomic.Bool
+		w := newWorld(t, 10, func(s *server) {
+			s.get = func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				if ill.Load() && s.name < "f" {
+					return nil, status.Error(codes.Unavailable, "ill")
+				}
+				return &inventoryv1.GetResponse{Server: s.name}, nil
+			}
+		}, surefoot.WithHouseDefaults(&surefootv1.Service{Balance: &surefootv1.Balance{PanicPercent: new(int32(60))}}))
+		defer w.close()
+		w.warm()
+		w.steadily(2*time.Millisecond, 2*time.Second)
+		ill.Store(true)
+		w.steadily(2*time.Millisecond, 1500*time.Millisecond)
+		ejected := map[string]bool{}
+		w.mu.Lock()
+		for _, c := range w.changes {
+			if c.To == "ejected" {
+				ejected[c.Endpoint] = true
+			}
+		}
+		w.mu.Unlock()
+		if len(ejected) != 5 {
+			t.Fatalf("%v are ejected, want half", ejected)
+		}
+		w.forget()
+		w.steadily(2*time.Millisecond, time.Second)
+		for _, s := range w.servers[:5] {
+			if share := w.share(s); share < 0.08 {
+				t.Errorf("%s has %.1f %% of the attempts, want a tenth", s.name, 100*share)
+			}
 		}
 	})
 }

@@ -17,7 +17,8 @@ type picker struct {
 	channel   *Channel
 	engine    balance.Picker
 	endpoints []*endpoint
-	trials    []*endpoint // that are out and may be tried
+	trials    []outsider      // that are out and may be tried
+	order     balance.Ordered // the engine, if keys have an order of their own
 
 	counts bool // the engine looks at attempts in flight
 	random bool // it needs a random number
@@ -46,7 +47,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	}
 	var e *endpoint
 	if len(p.trials) > 0 && a != nil {
-		e = p.trial(a, req.Avoid)
+		e = p.trial(a, req)
 	}
 	if e == nil {
 		i := p.engine.Pick(req)
@@ -63,23 +64,60 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	return balancer.PickResult{SubConn: e.conn, Done: a.done}, nil
 }
 
-// trial returns an endpoint that is out and is owed a trial, nil if none is. A
-// call that cannot be repeated is not risked while others can.
-func (p *picker) trial(a *attemptState, avoid []*balance.Endpoint) *endpoint {
+// An outsider is an endpoint that is out, and its place among p.endpoints if
+// those have it.
+type outsider struct {
+	*endpoint
+
+	index int
+}
+
+// waiting is how long the repeatable calls have to take the trials of an
+// endpoint before others may.
+const waiting = 5 * time.Second
+
+// trial returns an endpoint that is out, is owed a trial and may have it of this
+// call; nil if there is none. A call that cannot be repeated is not risked while
+// others can. A call with a key goes only where its own order leads: to an
+// endpoint that would have it, were it in.
+func (p *picker) trial(a *attemptState, req balance.Request) *endpoint {
 	if a.call.machine.Made() > 1 {
 		return nil
 	}
 	now := p.channel.clock()
 	last := p.channel.repeatable.Load()
-	if !a.call.policy.Safety.Repeatable() && last != 0 && now-time.Duration(last) < 5*time.Second {
-		return nil
-	}
-	for _, e := range p.trials {
-		if !e.Lost() && !slices.Contains(avoid, &e.Endpoint) && e.record.TakeTrial(now) {
-			return e
+	risky := !a.call.policy.Safety.Repeatable() && last != 0 && now-time.Duration(last) < waiting
+	var best *outsider
+	for i := range p.trials {
+		o := &p.trials[i]
+		if o.Lost() || !o.record.TrialDue(now) || slices.Contains(req.Avoid, &o.Endpoint) {
+			continue
+		}
+		if p.order == nil {
+			if !risky && o.record.TakeTrial(now) {
+				return o.endpoint
+			}
+			continue
+		}
+		// No repeatable call may have a key that belongs here.
+		if risky && o.record.OnTrialFor(now) < waiting {
+			continue
+		}
+		if best == nil || p.order.Before(req, o.index, best.index) {
+			best = o
 		}
 	}
-	return nil
+	if best == nil {
+		return nil
+	}
+	home := p.order.Pick(req)
+	if home >= 0 && !p.endpoints[home].Out() && !p.order.Before(req, best.index, home) {
+		return nil
+	}
+	if !best.record.TakeTrial(now) {
+		return nil
+	}
+	return best.endpoint
 }
 
 // key returns the key of the call, if it has one.

@@ -116,9 +116,9 @@ func (b *fleet) picker() *picker {
 	policy := b.channel.cfg.Table.Channel.Balance
 	p.endpoints = b.candidates(policy)
 	if b.outs > 0 {
-		for _, e := range b.endpoints {
+		for i, e := range b.endpoints {
 			if e.ready() && e.Out() && e.ejected {
-				p.trials = append(p.trials, e)
+				p.trials = append(p.trials, outsider{e, i})
 			}
 		}
 	}
@@ -127,9 +127,9 @@ func (b *fleet) picker() *picker {
 	return p
 }
 
-// candidates returns who may be picked. The hash knows every endpoint, those
-// without a connection too, so that only their own keys move. The others know
-// those that are in; who is out is no part of a rotation, or its neighbour
+// candidates returns who may be picked. The hash knows every endpoint that is
+// listed, at its place there, those without a connection too, so that only their
+// own keys move. The others know those that are in; who is out is no part of a rotation, or its neighbour
 // would have the turns of both. mu is held.
 func (b *fleet) candidates(p policy.Balance) []*endpoint {
 	if p.Picker == policy.ConsistentHash {
@@ -168,7 +168,8 @@ func (b *fleet) engine(p *picker, entries []balance.Entry, of policy.Balance) {
 		if last := b.channel.ready.Load(); last != nil {
 			prev = last.engine
 		}
-		p.engine = balance.NewHash(entries, balance.HashConfig{MaxLoadPercent: of.HashMaxLoadPercent}, prev)
+		p.order = balance.NewHash(entries, balance.HashConfig{MaxLoadPercent: of.HashMaxLoadPercent}, prev)
+		p.engine = p.order
 		p.counts, p.random, p.header = of.HashMaxLoadPercent > 0, true, of.HashHeader
 		p.keyed = true
 	default:

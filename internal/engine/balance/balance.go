@@ -58,6 +58,15 @@ const (
 	lost                // never picked
 )
 
+// An Ordered picker has for each key an order of its own of the entries.
+type Ordered interface {
+	Picker
+	// Before reports whether entry a comes before entry b in the order of r's
+	// key, whatever the state of the two. If b is what Pick returns for r, and a
+	// is out, it says whether r would get a if a were in.
+	Before(r Request, a, b int) bool
+}
+
 // of returns how much r prefers e.
 func (r *Request) of(e *Endpoint) rank {
 	k := lost

@@ -49,7 +49,7 @@ type hash struct {
 // a key gets a random endpoint. It keeps entries, which must not be changed
 // afterwards. prev is the picker before, of any kind, or nil; with the entries
 // that stayed in the same order, the new one costs less.
-func NewHash(entries []Entry, cfg HashConfig, prev Picker) Picker {
+func NewHash(entries []Entry, cfg HashConfig, prev Picker) Ordered {
 	p := &hash{entries: entries}
 	if before, ok := prev.(*hash); ok {
 		p.ring = before.follow(before.entries, entries)
@@ -88,10 +88,7 @@ func (p *hash) Pick(r Request) int {
 	if len(p.entries) == 0 {
 		return -1
 	}
-	s := search{hash: p, r: &r, key: mix(r.Key), most: p.bound()}
-	if !r.Keyed {
-		s.key = r.Random
-	}
+	s := search{hash: p, r: &r, key: r.place(), most: p.bound()}
 	if k, ok := s.nearest(fresh, patience); ok {
 		return k
 	}
@@ -104,6 +101,40 @@ func (p *hash) Pick(r Request) int {
 		return k
 	}
 	return found
+}
+
+// place returns where on the ring the way of r begins.
+func (r *Request) place() uint64 {
+	if !r.Keyed {
+		return r.Random
+	}
+	return mix(r.Key)
+}
+
+// Before compares distances.
+func (p *hash) Before(r Request, a, b int) bool {
+	return p.distance(r.place(), a) < p.distance(r.place(), b)
+}
+
+// distance returns how far it is from a key to entry k.
+func (p *hash) distance(key uint64, k int) float64 {
+	var at [points]uint32
+	own := source(p.entries[k].ID)
+	for i := range at {
+		at[i] = own.point()
+	}
+	least := ^uint32(0)
+	from := source(key)
+	for range probes {
+		pos := from.point()
+		for _, point := range at {
+			least = min(least, point-pos)
+		}
+	}
+	if p.far == nil {
+		return float64(least)
+	}
+	return float64(least) * p.far[k]
 }
 
 // A search is one pick on its way around the ring.

@@ -16,7 +16,7 @@ func owners(p Picker, entries []Entry, keys int, avoid ...*Endpoint) []uint64 {
 	return ids
 }
 
-func plainHash(entries []Entry, prev Picker) Picker { return NewHash(entries, HashConfig{}, prev) }
+func plainHash(entries []Entry, prev Picker) Ordered { return NewHash(entries, HashConfig{}, prev) }
 
 // Removing k of n endpoints moves their keys and no other, and that they are
 // lost, out or avoided moves the same keys to the same places.
@@ -170,6 +170,40 @@ func TestHashKeysOfTheLostScatter(t *testing.T) {
 	t.Logf("%d of %d others took keys, the busiest %.2f of its share", len(count), n-1, worst)
 	if len(count) != n-1 || worst > 4 {
 		t.Errorf("%d of %d others took keys, the busiest %.2f of its share", len(count), n-1, worst)
+	}
+}
+
+// An endpoint that is out comes before the one that is picked in its place if,
+// and only if, the key would go to it were it in, whoever else is lost or out;
+// and no other key goes anywhere else then.
+func TestHashTellsWhoseKeyItIs(t *testing.T) {
+	own, others := 0, 0
+	for seed := range uint64(60) {
+		rnd := rand.New(rand.NewPCG(seed, 11))
+		entries := entriesOf(2+int(seed), 1+uint32(seed%3)*7, seed)
+		for i := range entries[2:] {
+			entries[i+2].SetLost(rnd.IntN(4) == 0)
+			entries[i+2].SetOut(rnd.IntN(4) == 0)
+		}
+		p := plainHash(entries, nil)
+		for range 2000 {
+			r := Request{Key: rnd.Uint64(), Random: rnd.Uint64(), Keyed: rnd.IntN(8) > 0}
+			entries[0].SetOut(true)
+			without := p.Pick(r)
+			before := p.Before(r, 0, without)
+			entries[0].SetOut(false)
+			switch with := p.Pick(r); {
+			case with == 0 && before:
+				own++
+			case with == without && !before:
+				others++
+			default:
+				t.Fatalf("seed %d: picked %d while 0 is out and %d while it is in; before %v", seed, without, with, before)
+			}
+		}
+	}
+	if own < 1000 || others < 1000 {
+		t.Errorf("%d keys of the endpoint, %d of others", own, others)
 	}
 }
 

@@ -19,6 +19,7 @@
 //     passes over endpoints that are out, unless no other is left.
 //   - [Record.TakeTrial] in a pick, before the balancing proper, for one
 //     endpoint of those that are out: if it grants, the attempt goes there.
+//     [Record.TrialDue] says beforehand whether it may.
 //   - [Fleet.Sweep] on the one goroutine that owns the channel's endpoints:
 //     when Add asks for it, when the endpoints have changed, and when the time
 //     that the last Sweep returned has come.

@@ -216,8 +216,11 @@ func (f *Fleet) next(now time.Duration, records []*Record, returning bool) time.
 	}
 	next := never
 	for _, r := range records {
-		if r.state == Ejected {
+		switch {
+		case r.state == Ejected:
 			next = min(next, r.until)
+		case r.state == OnTrial && r.newest().results > 0:
+			next = min(next, r.ejected+proofTime)
 		}
 		r.flags.Store(r.flags.Load() | asleep)
 	}

@@ -29,8 +29,7 @@ func FuzzSweep(f *testing.F) {
 			all[i] = new(Record)
 		}
 		present := all
-		granted := make(map[*Record]int)
-		allowed := make(map[*Record]int)
+		taken := make(map[*Record]int)
 		now := time.Second
 		sweep := func() {
 			before := make([]State, len(present))
@@ -53,10 +52,7 @@ func FuzzSweep(f *testing.F) {
 					}
 				}
 				if c.To == OnTrial {
-					granted[r], allowed[r] = 0, int(r.want)
-					if r.want < 1 || r.want > maxTrials {
-						t.Fatalf("%d trials", r.want)
-					}
+					taken[r] = 0
 				}
 			}
 			out := 0
@@ -75,8 +71,11 @@ func FuzzSweep(f *testing.F) {
 				}
 				if left := r.trials.Load() & trialsLeft; r.state != OnTrial && left > 0 {
 					t.Fatalf("endpoint %d is %v and has %d trials", i, r.state, left)
-				} else if r.state == OnTrial && int(left)+granted[r] != allowed[r] {
-					t.Fatalf("endpoint %d: %d trials left and %d granted of %d", i, left, granted[r], allowed[r])
+				} else if r.state == OnTrial && int(left)+taken[r] != int(r.granted) {
+					t.Fatalf("endpoint %d: %d trials left and %d taken of %d", i, left, taken[r], r.granted)
+				}
+				if r.state == OnTrial && (r.granted < 1 || r.granted > maxTrials || r.granted > 1 && uint64(r.granted)*trialShare > fleet.results-r.before) {
+					t.Fatalf("endpoint %d: %d trials for %d attempts of the fleet", i, r.granted, fleet.results-r.before)
 				}
 				sum := bucket{}
 				var ring [buckets]bucket
@@ -113,7 +112,7 @@ func FuzzSweep(f *testing.F) {
 				r.Add(now, outcome.Evidence(e>>3), time.Second)
 			case 5:
 				if r.TakeTrial(now) {
-					granted[r]++
+					taken[r]++
 				}
 			case 6: // all but some have a connection
 				present = all[:1+int(e>>3)%len(all)]

@@ -71,6 +71,9 @@ func TestTheHealthyStayIn(t *testing.T) {
 			if c.rate > 100 && *seeds < 10 {
 				lasting = 10 * time.Minute
 			}
+			if underRace {
+				lasting /= 6
+			}
 			w := newWorld(*seeds, policy.HouseEjection(), c.rate, fleetOf(10, c.b)...)
 			if n := ejections(t, w, lasting); n > 1 {
 				t.Errorf("%d ejections in %v", n, lasting)
@@ -109,7 +112,7 @@ func TestNobodyIsEjectedWhenAllAreBad(t *testing.T) {
 		for _, size := range []int{1, 2, 3, 10, 50} {
 			total, worlds := 0, 0
 			for _, perEndpoint := range []float64{3, 10, 100} {
-				if perEndpoint*float64(size) > 1000 {
+				if most := 1000.0; perEndpoint*float64(size) > most || underRace && perEndpoint*float64(size) > most/4 {
 					continue
 				}
 				for seed := range *seeds {

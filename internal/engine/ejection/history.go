@@ -4,16 +4,17 @@ import "time"
 
 // history is what sweeps remember of an endpoint.
 type history struct {
-	state State
-	level uint8  // ejections in a row
-	head  uint8  // the bucket that is being filled
-	want  uint8  // results that the trial is decided by
-	voids uint32 // trials that said nothing
+	state   State
+	level   uint8  // ejections in a row
+	head    uint8  // the bucket that is being filled
+	granted uint8  // trials since the ejection ended
+	voids   uint32 // trials that said nothing
 
-	opened time.Duration // when the bucket at head was
-	turned time.Duration // when the state began
-	until  time.Duration // when an ejection ends
-	before uint64        // results of the fleet when the ejection began
+	opened  time.Duration // when the bucket at head was
+	turned  time.Duration // when the state began
+	ejected time.Duration // when the last ejection began
+	until   time.Duration // when it ends
+	before  uint64        // results of the fleet when it began
 
 	read counters         // as of the last sweep
 	ring *[buckets]bucket // nil until there is something to remember

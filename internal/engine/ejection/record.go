@@ -120,14 +120,25 @@ func (r *Record) alert(counted bool) bool {
 func (r *Record) Out() bool { return r.standing.Load()&out != 0 }
 
 // Weight returns how many percent of its full weight the endpoint has: 100, or
-// less while it returns. That it is out is not a matter of its weight, so that
-// a picker that has no other endpoint can use it.
+// less while it returns. That it is out is not a matter of its weight: who uses
+// it all the same, because no other is left or too few are, needs all of it.
 func (r *Record) Weight() uint32 { return 100 - r.standing.Load()&^out }
 
-// A record's trials are one word, so that a grant is one compare-and-swap: the
-// time of the next in nanoseconds, whose three lowest bits are replaced by how
-// many are left.
-const trialsLeft = 1<<3 - 1
+// A record's trials are one word, so that taking one is one compare-and-swap:
+// the time of the next in nanoseconds, whose four lowest bits are replaced by
+// how many are left.
+const trialsLeft = 1<<4 - 1
+
+// TrialDue reports whether TakeTrial would grant one.
+func (r *Record) TrialDue(now time.Duration) bool {
+	t := r.trials.Load()
+	return t&trialsLeft != 0 && uint64(max(now, 0)) >= t&^trialsLeft
+}
+
+// OnTrialFor returns for how long the endpoint, which is on trial, has been.
+func (r *Record) OnTrialFor(now time.Duration) time.Duration {
+	return now - time.Duration(r.since.Load())
+}
 
 // TakeTrial reports whether the endpoint, which is out, may have this attempt
 // as a trial. Trials are few for each ejection, and spaced.

@@ -1,7 +1,6 @@
 package ejection
 
 import (
-	"container/heap"
 	"flag"
 	"fmt"
 	"math"
@@ -74,8 +73,16 @@ type world struct {
 	ends    attempts
 	sent    func(at time.Duration, endpoint int, trial bool)
 	decided func(at time.Duration, c Change)
-	turns   []float64
 	sweeps  int
+	standings
+}
+
+// standings are what picks read of the endpoints, as of the last sweep.
+type standings struct {
+	out, in []int
+	weights []float64 // of in
+	turns   []float64 // of each endpoint
+	total   float64
 }
 
 // An ending is an attempt on its way.
@@ -85,23 +92,51 @@ type ending struct {
 	evidence    outcome.Evidence
 }
 
+// attempts are those on their way, a heap by the time of their end.
 type attempts []ending
 
-func (a *attempts) Len() int           { return len(*a) }
-func (a *attempts) Less(i, j int) bool { return (*a)[i].at < (*a)[j].at }
-func (a *attempts) Swap(i, j int)      { (*a)[i], (*a)[j] = (*a)[j], (*a)[i] }
-func (a *attempts) Push(x any)         { *a = append(*a, x.(ending)) }
-func (a *attempts) Pop() any {
-	last := (*a)[len(*a)-1]
-	*a = (*a)[:len(*a)-1]
-	return last
+func (a *attempts) push(x ending) {
+	h := append(*a, x)
+	*a = h
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if h[up].at <= h[i].at {
+			break
+		}
+		h[up], h[i] = h[i], h[up]
+		i = up
+	}
+}
+
+func (a *attempts) pop() ending {
+	h := *a
+	first := h[0]
+	h[0] = h[len(h)-1]
+	h = h[:len(h)-1]
+	*a = h
+	for i := 0; ; {
+		next := 2*i + 1
+		if next >= len(h) {
+			return first
+		}
+		if next+1 < len(h) && h[next+1].at < h[next].at {
+			next++
+		}
+		if h[i].at <= h[next].at {
+			return first
+		}
+		h[next], h[i] = h[i], h[next]
+		i = next
+	}
 }
 
 func newWorld(seed uint64, p policy.Ejection, rate float64, endpoints ...behaviour) *world {
-	w := &world{rnd: rand.New(rand.NewPCG(seed, 5)), fleet: New(p), endpoints: endpoints, rate: rate, turns: make([]float64, len(endpoints))}
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 5)), fleet: New(p), endpoints: endpoints, rate: rate}
+	w.turns = make([]float64, len(endpoints))
 	for range endpoints {
 		w.records = append(w.records, new(Record))
 	}
+	w.read(w.records)
 	w.sent = func(time.Duration, int, bool) {}
 	w.decided = func(time.Duration, Change) {}
 	return w
@@ -122,6 +157,7 @@ func (w *world) run(until time.Duration) {
 		case due:
 			changes, next := w.fleet.Sweep(now, w.records, w.rnd.Uint64())
 			w.sweeps++
+			w.read(w.records)
 			for _, c := range changes {
 				w.decided(now, c)
 			}
@@ -129,7 +165,7 @@ func (w *world) run(until time.Duration) {
 				due = never
 			}
 		case end:
-			a := heap.Pop(&w.ends).(ending)
+			a := w.ends.pop()
 			if w.records[a.endpoint].Add(now, a.evidence, a.latency) {
 				due = min(due, now+time.Millisecond)
 			}
@@ -137,36 +173,101 @@ func (w *world) run(until time.Duration) {
 			k, trial := w.pick(now)
 			w.sent(now, k, trial)
 			latency, e := w.endpoints[k](now, w.rnd)
-			heap.Push(&w.ends, ending{now + latency, latency, k, e})
+			w.ends.push(ending{now + latency, latency, k, e})
 			arrival = now + time.Duration(w.rnd.ExpFloat64()/w.rate*float64(time.Second))
 		}
 	}
 }
 
-func (w *world) pick(now time.Duration) (k int, trial bool) {
-	best, total := -1, 0.0
-	for i, r := range w.records {
+// read reads them.
+func (s *standings) read(records []*Record) {
+	s.out, s.in, s.weights, s.total = s.out[:0], s.in[:0], s.weights[:0], 0
+	for i, r := range records {
 		if r.Out() {
-			if r.TakeTrial(now) {
-				return i, true
-			}
+			s.out = append(s.out, i)
 			continue
 		}
 		weight := float64(r.Weight())
-		w.turns[i] += weight
-		total += weight
-		if best < 0 || w.turns[i] > w.turns[best] {
-			best = i
+		s.in, s.weights = append(s.in, i), append(s.weights, weight)
+		s.total += weight
+	}
+}
+
+func (w *world) pick(now time.Duration) (k int, trial bool) {
+	for _, i := range w.out {
+		if w.records[i].TakeTrial(now) {
+			return i, true
+		}
+	}
+	best, most := -1, 0.0
+	for n, i := range w.in {
+		turn := w.turns[i] + w.weights[n]
+		w.turns[i] = turn
+		if best < 0 || turn > most {
+			best, most = i, turn
 		}
 	}
 	if best < 0 {
 		return w.rnd.IntN(len(w.records)), false
 	}
-	w.turns[best] -= total
+	w.turns[best] -= w.total
 	return best, false
 }
 
 func fleetOf(n int, b behaviour) []behaviour { return slices.Repeat([]behaviour{b}, n) }
+
+// One endpoint of ten fails every second attempt, which is what comes through
+// trials by luck most easily. Once it is ejected its share of the attempts, its
+// trials included, is one in a hundred at most, whatever the seed. When it is
+// first ejected is a matter of luck: one that fails two of its first twenty
+// attempts does not look bad. That takes more than two seconds once in two
+// hundred times.
+func TestTheShareOfABadEndpointIsBoundedWhateverTheSeed(t *testing.T) {
+	const warm, lasting = 5 * time.Second, 10 * time.Second
+	usual := healthy(20*time.Millisecond, 0.5, 0)
+	worlds := max(*seeds, 1500)
+	if underRace {
+		worlds = max(*seeds, 300)
+	}
+	for _, kind := range []outcome.Evidence{outcome.Bad, outcome.RateOnly} {
+		worst, late := 0.0, 0
+		for seed := range worlds {
+			endpoints := fleetOf(10, usual)
+			endpoints[3] = from(warm, never, erring(0.5, kind, usual), usual)
+			w := newWorld(seed, policy.HouseEjection(), 100, endpoints...)
+			all, its, out := 0, 0, never
+			w.decided = func(at time.Duration, c Change) {
+				if c.Index == 3 && c.To == Ejected {
+					out = min(out, at)
+				}
+			}
+			w.sent = func(at time.Duration, k int, _ bool) {
+				if at < max(out, warm+2*time.Second) {
+					return
+				}
+				all++
+				if k == 3 {
+					its++
+				}
+			}
+			w.run(warm + lasting)
+			share := float64(its) / float64(all)
+			if worst = max(worst, share); share > 0.01 {
+				t.Errorf("%v, seed %d: %d of %d attempts", kind, seed, its, all)
+			}
+			if out > warm+2*time.Second+tick {
+				late++
+			}
+			if out > warm+4*time.Second {
+				t.Errorf("%v, seed %d: out after %v", kind, seed, out-warm)
+			}
+		}
+		if late > int(worlds)/100 {
+			t.Errorf("%v: in %d of %d worlds it was out after more than 2 s", kind, late, worlds)
+		}
+		t.Logf("%v: at most %.2f%% in %d worlds, out late in %d", kind, 100*worst, worlds, late)
+	}
+}
 
 // One endpoint of ten goes bad. From two seconds later its share of the
 // attempts, trials included, is one in a hundred at most until it heals, and
@@ -243,7 +344,7 @@ func shares(t *testing.T, usual, bad behaviour, fault, lasting time.Duration, ra
 	t.Logf("share %.2f%% (worst of %d seeds %.2f%%), out within %v (%d late), back within %v, %d others ejected",
 		100*sum/float64(*seeds), *seeds, 100*worst, lastOut.Round(time.Millisecond), late, lastBack.Round(time.Millisecond), others)
 	// Half of ten calls a second cannot be told from luck in every case.
-	if sum/float64(*seeds) > 0.007 || broken > int(*seeds+9)/20 {
+	if sum/float64(*seeds) > 0.006 || broken > int(*seeds+9)/20 {
 		t.Error("that breaks the promise")
 	}
 }

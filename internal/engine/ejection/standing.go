@@ -6,13 +6,21 @@ import (
 )
 
 const (
-	// maxTrials of one ejection, of which trialShare is what they may be of the
-	// attempts of the fleet, so that a bad endpoint of a busy fleet costs less
-	// than one call in a hundred. One is always granted.
-	maxTrials  = 5
-	trialShare = 100
+	// maxTrials of one ejection, all of which must succeed: an endpoint that
+	// fails every second attempt passes so many once in 256 times.
+	maxTrials = 8
+	// trialShare bounds them: one trial for so many attempts of the fleet since
+	// the endpoint was ejected. So a bad endpoint has 0.67 % of the attempts at
+	// most for as long as it has not passed them all, however lucky it is. One is
+	// always granted.
+	trialShare = 150
 	// trialSpacing is the least time between two trials of one endpoint.
 	trialSpacing = 150 * time.Millisecond
+	// proofTime is how long after an ejection began an endpoint is let in by
+	// fewer trials, if the fleet makes too few attempts for all of them.
+	proofTime = 10 * time.Second
+	// slowTrials are enough to see that an endpoint is as slow as it was.
+	slowTrials = 3
 	// leastPatience is how long a trial may go without a result before it has
 	// failed.
 	leastPatience = time.Second
@@ -28,7 +36,7 @@ func (f *Fleet) publish(r *Record, now time.Duration) {
 	var standing, flags uint32
 	switch {
 	case r.state.out() && !f.policy.DryRun:
-		standing = out | (100 - firstWeight)
+		standing = out
 	case r.state == Returning && !f.policy.DryRun:
 		part := float64(min(max(now-r.turned, 0), ramp)) / float64(ramp)
 		standing = uint32((100 - firstWeight) * (1 - part*part))
@@ -67,7 +75,7 @@ func (f *Fleet) eject(now time.Duration, i int, r *Record, random uint64, why st
 	limit := f.policy.Ceiling(int(r.level))
 	jitter, _ := bits.Mul64(random*0x9e3779b97f4a7c15+uint64(i)*0xbf58476d1ce4e5b9, uint64(limit/4)+1)
 	r.until = now + limit - time.Duration(jitter)
-	r.before = f.results
+	r.ejected, r.before = now, f.results
 	if r.level < 1<<6 {
 		r.level++
 	}
@@ -77,19 +85,21 @@ func (f *Fleet) eject(now time.Duration, i int, r *Record, random uint64, why st
 // try puts r on trial.
 func (f *Fleet) try(now time.Duration, i int, r *Record) {
 	f.restart(now, r)
-	r.want = uint8(min(max((f.results-r.before)/trialShare, 1), maxTrials))
+	r.granted = 0
 	if !f.policy.DryRun {
-		r.trials.Store(uint64(max(now, 0))&^trialsLeft | uint64(r.want))
+		r.trials.Store(uint64(max(now, 0)) &^ trialsLeft)
+		f.grant(r)
 	}
-	want := r.want
-	f.turn(now, i, r, OnTrial, trialsWord(want))
+	f.turn(now, i, r, OnTrial, "its time is over")
 }
 
-func trialsWord(n uint8) string {
-	if n == 1 {
-		return "its time is over: 1 trial"
+// grant gives r the trials that the attempts of the fleet allow by now.
+func (f *Fleet) grant(r *Record) {
+	allowed := uint8(min(max((f.results-r.before)/trialShare, 1), maxTrials))
+	if r.granted < allowed {
+		r.trials.Add(uint64(allowed - r.granted))
+		r.granted = allowed
 	}
-	return "its time is over: " + string('0'+rune(n)) + " trials"
 }
 
 // restart begins the statistics of r anew.
@@ -103,28 +113,38 @@ func (f *Fleet) restart(now time.Duration, r *Record) {
 
 // trial decides over an endpoint on trial, by the results that are in.
 func (f *Fleet) trial(now time.Duration, i int, r *Record, random uint64) {
+	if !f.policy.DryRun {
+		f.grant(r)
+	}
 	b := r.newest()
 	left := uint32(r.trials.Load() & trialsLeft)
-	want := uint32(r.want)
+	granted := uint32(r.granted)
 	answered := b.results + r.voids
+	all := granted == maxTrials && left == 0 && answered >= maxTrials
+	proven := b.results >= maxTrials || b.results > 0 &&
+		(all || now-r.ejected >= proofTime && answered >= granted-left)
 	switch {
-	case b.failed > 0 && b.failed >= b.results/maxTrials:
+	case b.failed > 0:
 		f.eject(now, i, r, random, "a trial failed")
-	case b.results >= want, b.results > 0 && left == 0 && answered >= want:
-		if mean := float64(b.mean()); f.typical > 0 && slower(f.policy, mean, f.typical) {
-			f.eject(now, i, r, random, "trials took "+latencyOf(mean).String()+", "+latencyOf(f.typical).String()+" is typical of its peers")
-			return
-		}
+	case (proven || b.results >= slowTrials) && f.dragging(&b):
+		f.eject(now, i, r, random, "trials took "+latencyOf(float64(b.mean())).String()+
+			", "+latencyOf(f.typical).String()+" is typical of its peers")
+	case proven:
 		f.restart(now, r)
 		f.turn(now, i, r, Returning, "trials succeeded")
-	case left == 0 && answered >= want: // none said anything
+	case b.results == 0 && r.voids > 0 && left == 0 && r.voids >= granted: // none said anything
 		if r.level > 0 {
 			r.level--
 		}
 		f.eject(now, i, r, random, "its trials were abandoned")
-	case !f.policy.DryRun && left < want && f.overdue(now, r) && answered < want-left:
+	case left < granted && answered < granted-left && f.overdue(now, r):
 		f.eject(now, i, r, random, "a trial had no result")
 	}
+}
+
+// dragging reports whether what b holds is slow beside the peers.
+func (f *Fleet) dragging(b *bucket) bool {
+	return f.typical > 0 && slower(f.policy, float64(b.mean()), f.typical)
 }
 
 // overdue reports whether the last trial granted should have ended.

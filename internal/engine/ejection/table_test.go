@@ -71,7 +71,8 @@ func TestTrials(t *testing.T) {
 		lasting time.Duration // of the next ejection
 	}{
 		{"none is taken", func(*Record) {}, time.Hour, OnTrial, 0},
-		{"an answer", func(r *Record) { r.TakeTrial(start); r.Add(start+ms, outcome.Good, ms) }, ms, Returning, 0},
+		{"an answer", func(r *Record) { r.TakeTrial(start); r.Add(start+ms, outcome.Good, ms) }, ms, OnTrial, 0},
+		{"an answer, and no more calls", func(r *Record) { r.TakeTrial(start); r.Add(start+ms, outcome.Good, ms) }, 6 * time.Second, Returning, 0},
 		{"a failure", func(r *Record) { r.TakeTrial(start); r.Add(start+ms, outcome.Bad, ms) }, ms, Ejected, 8 * time.Second},
 		{"it is broken", func(r *Record) { r.TakeTrial(start); r.Add(start+ms, outcome.RateOnly, ms) }, ms, Ejected, 8 * time.Second},
 		{"it was cancelled", func(r *Record) { r.TakeTrial(start); r.Add(start+ms, outcome.None, ms) }, ms, Ejected, 4 * time.Second},
@@ -96,14 +97,56 @@ func TestTrials(t *testing.T) {
 	}
 }
 
-func TestTheWeightGrowsFasterAndFaster(t *testing.T) {
+// passed returns it when one trial has succeeded and there was time for no more.
+func passed(t *testing.T) (f *Fleet, records []*Record, now time.Duration) {
+	t.Helper()
+	f, records, now = onTrial(t)
+	if !records[1].TakeTrial(now) {
+		t.Fatal("no trial")
+	}
+	records[1].Add(now+ms, outcome.Good, ms)
+	_, next := f.Sweep(now+ms, records, 0)
+	for records[1].state == OnTrial && next > 0 {
+		now = next
+		_, next = f.Sweep(now, records, 0)
+	}
+	if want := time.Second + proofTime; records[1].state != Returning || now != want {
+		t.Fatalf("%v at %v, want that it returns at %v", records[1].state, now, want)
+	}
+	return f, records, now
+}
+
+// More calls of the fleet allow more trials, up to eight, and the endpoint
+// returns when all have succeeded, however early.
+func TestABusyFleetMakesMoreTrials(t *testing.T) {
 	f, records, now := onTrial(t)
 	r := records[1]
-	r.TakeTrial(now)
-	r.Add(now+ms, outcome.Good, ms)
+	for taken := range maxTrials {
+		now += trialSpacing
+		for range trialShare {
+			records[0].Add(now, outcome.Good, ms)
+		}
+		f.Sweep(now, records, 0)
+		if r.state != OnTrial || !r.TakeTrial(now) {
+			t.Fatalf("%v; trial %d was not granted", r.state, taken+1)
+		}
+		if r.TakeTrial(now + trialSpacing) {
+			t.Fatalf("trial %d came before the fleet had made the attempts for it", taken+2)
+		}
+		r.Add(now+ms, outcome.Good, ms)
+	}
+	f.Sweep(now+ms, records, 0)
+	if r.state != Returning {
+		t.Errorf("%v after %d trials, %v after it was ejected", r.state, maxTrials, now-r.ejected)
+	}
+}
+
+func TestTheWeightGrowsFasterAndFaster(t *testing.T) {
+	f, records, now := passed(t)
+	r := records[1]
 	before, step := uint32(0), uint32(0)
 	for k := range 7 {
-		_, next := f.Sweep(now+ms+time.Duration(k)*ramp/6, records, 0)
+		_, next := f.Sweep(now+time.Duration(k)*ramp/6, records, 0)
 		w := r.Weight()
 		if k == 0 && w != firstWeight || k > 1 && w-before < step || k < 6 && (next == 0 || r.state != Returning) {
 			t.Errorf("step %d: weight %d after %d, %v, next %v", k, w, before, r.state, next)
@@ -116,16 +159,13 @@ func TestTheWeightGrowsFasterAndFaster(t *testing.T) {
 }
 
 func TestAnEndpointThatStaysInIsForgiven(t *testing.T) {
-	f, records, now := onTrial(t)
+	f, records, now := passed(t)
 	r := records[1]
-	r.TakeTrial(now)
-	r.Add(now+ms, outcome.Good, ms)
-	f.Sweep(now+ms, records, 0)
-	f.Sweep(now+ms+ramp, records, 0)
-	if f.Sweep(now+ms+ramp+7*time.Second, records, 0); r.level != 1 {
+	f.Sweep(now+ramp, records, 0)
+	if f.Sweep(now+ramp+7*time.Second, records, 0); r.level != 1 {
 		t.Errorf("level %d before its time", r.level)
 	}
-	if f.Sweep(now+ms+ramp+8*time.Second, records, 0); r.level != 0 {
+	if f.Sweep(now+ramp+8*time.Second, records, 0); r.level != 0 {
 		t.Errorf("level %d", r.level)
 	}
 }
