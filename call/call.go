@@ -32,6 +32,9 @@ func NoRetry() Option {
 func Deadline(d time.Duration) Option {
 	return Option{narrow: func(m policy.Method) policy.Method {
 		m.Deadline = narrower(m.Deadline, d)
+		if m.DeadlinePerKiB > 0 { // what it comes to is not known yet
+			m.MaxDeadline = narrower(m.MaxDeadline, d)
+		}
 		return m
 	}}
 }
@@ -41,6 +44,9 @@ func Deadline(d time.Duration) Option {
 func AttemptTimeout(d time.Duration) Option {
 	return Option{narrow: func(m policy.Method) policy.Method {
 		m.AttemptTimeout = narrower(m.AttemptTimeout, d)
+		if m.AttemptTimeoutPerKiB > 0 {
+			m.MaxAttemptTimeout = narrower(m.MaxAttemptTimeout, d)
+		}
 		return m
 	}}
 }

@@ -21,6 +21,8 @@ func TestEachOptionNarrowsItsField(t *testing.T) {
 		Retry:          policy.Retry{MaxAttempts: 3, Codes: 1 << 10, Backoff: policy.Backoff{Base: 1, Max: 2}},
 	}
 	none := policy.Method{Retry: policy.Retry{MaxAttempts: 3}}
+	grows := contract
+	grows.DeadlinePerKiB, grows.AttemptTimeoutPerKiB = 1, 1
 	for _, c := range []struct {
 		name   string
 		m      policy.Method
@@ -35,6 +37,10 @@ func TestEachOptionNarrowsItsField(t *testing.T) {
 		{"no deadline", contract, call.Deadline(0), func(*policy.Method) {}},
 		{"a negative deadline", contract, call.Deadline(-1), func(*policy.Method) {}},
 		{"a deadline where there is none", none, call.Deadline(time.Hour), func(m *policy.Method) { m.Deadline = time.Hour }},
+		{"a deadline where it grows with the request", grows, call.Deadline(time.Hour), func(m *policy.Method) { m.MaxDeadline = time.Hour }},
+		{"a shorter one", grows, call.Deadline(time.Second), func(m *policy.Method) { m.Deadline, m.MaxDeadline = time.Second, time.Second }},
+		{"an attempt where it grows with the request", grows, call.AttemptTimeout(time.Hour), func(m *policy.Method) { m.MaxAttemptTimeout = time.Hour }},
+		{"a shorter one", grows, call.AttemptTimeout(1), func(m *policy.Method) { m.AttemptTimeout, m.MaxAttemptTimeout = 1, 1 }},
 		{"a shorter attempt", contract, call.AttemptTimeout(1), func(m *policy.Method) { m.AttemptTimeout = 1 }},
 		{"a longer attempt", contract, call.AttemptTimeout(time.Second), func(*policy.Method) {}},
 		{"no attempt timeout", contract, call.AttemptTimeout(0), func(*policy.Method) {}},
@@ -59,8 +65,12 @@ func TestACallOnlyNarrows(t *testing.T) {
 		m := policy.Method{
 			Deadline:       max(random(), 0),
 			AttemptTimeout: max(random(), 0),
-			Safety:         policy.Safety(rnd.IntN(3)),
-			Streaming:      rnd.IntN(2) == 0,
+
+			DeadlinePerKiB:       max(random(), 0),
+			AttemptTimeoutPerKiB: max(random(), 0),
+
+			Safety:    policy.Safety(rnd.IntN(3)),
+			Streaming: rnd.IntN(2) == 0,
 			Retry: policy.Retry{
 				MaxAttempts: 1 + rnd.IntN(policy.MaxAttemptsLimit),
 				Codes:       policy.CodeSet(rnd.Uint32()),
@@ -80,14 +90,22 @@ func TestACallOnlyNarrows(t *testing.T) {
 			case 3:
 				got = call.Apply(got, call.Option{})
 			}
+			size := rnd.IntN(5000)
+			deadline := func(m policy.Method) time.Duration {
+				return policy.Sized(m.Deadline, m.DeadlinePerKiB, m.MaxDeadline, size)
+			}
+			timeout := func(m policy.Method) time.Duration {
+				return policy.Sized(m.AttemptTimeout, m.AttemptTimeoutPerKiB, m.MaxAttemptTimeout, size)
+			}
 			attemptsOff := got.Retry.MaxAttempts == 1 // then no attempt is cut short
-			if !noLonger(got.Deadline, before.Deadline) || got.Retry.MaxAttempts > before.Retry.MaxAttempts ||
-				!attemptsOff && !noLonger(got.AttemptTimeout, before.AttemptTimeout) {
+			if !noLonger(deadline(got), deadline(before)) || got.Retry.MaxAttempts > before.Retry.MaxAttempts ||
+				!attemptsOff && !noLonger(timeout(got), timeout(before)) {
 				t.Fatalf("%+v became %+v", before, got)
 			}
 		}
 		// A call has no say in anything else.
 		got.Deadline, got.AttemptTimeout, got.Retry.MaxAttempts = m.Deadline, m.AttemptTimeout, m.Retry.MaxAttempts
+		got.MaxDeadline, got.MaxAttemptTimeout = 0, 0
 		if got != m {
 			t.Fatalf("%+v became %+v", m, got)
 		}

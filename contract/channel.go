@@ -216,3 +216,13 @@ func setMillis(d *time.Duration, ms *int64) {
 		*d = time.Duration(max(*ms, -maxMillis)) * time.Millisecond
 	}
 }
+
+// maxMicros bounds what a KiB may take: a second is a mistake in the unit.
+const maxMicros = int64(time.Second / time.Microsecond)
+
+// setMicros is to microseconds what setMillis is to milliseconds.
+func setMicros(d *time.Duration, us *int64) {
+	if us != nil && *us <= maxMicros {
+		*d = time.Duration(max(*us, -maxMicros)) * time.Microsecond
+	}
+}

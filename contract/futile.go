@@ -21,6 +21,13 @@ func (p *problems) futile(at place, mo *surefootv1.Method, safety policy.Safety)
 		p.add(at, "attempt_timeout_ms", fmt.Sprintf("is %d, but the method is not idempotent, so it could never take effect: "+
 			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, or remove it", ms))
 	}
+	if ms := mo.GetRetry().GetMaxElapsedMs(); ms > 0 && mo.GetRetry().GetMaxAttempts() == 1 {
+		p.add(at, "retry.max_elapsed_ms", fmt.Sprintf("is %d, but max_attempts is 1, so it could never take effect: "+
+			"raise retry.max_attempts, or remove it", ms))
+	} else if deadline := mo.GetDeadlineMs(); ms > 0 && deadline > 0 && ms >= deadline && mo.GetDeadlinePerKibUs() == 0 {
+		p.add(at, "retry.max_elapsed_ms", fmt.Sprintf("is %d, but the deadline of %d ms comes first, so it could never take effect: "+
+			"lower it, or remove it", ms, deadline))
+	}
 }
 
 // narrowed returns what of mo is to be checked for use once over stands before

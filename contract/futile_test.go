@@ -28,6 +28,9 @@ func TestWhatIsInheritedMayHaveNoEffect(t *testing.T) {
 		{"a caller switches repeats off", nil, nil, codes, once},
 		{"a caller allows repeats", nil, nil, both, &mth{Retry: &retry{MaxAttempts: i32(2)}}},
 		{"an attempt timeout of the service", nil, timeout, nil, nil},
+		{"what a KiB takes, of the service", nil, &mth{AttemptTimeoutMs: i64(10), AttemptTimeoutPerKibUs: i64(1), DeadlinePerKibUs: i64(1)}, nil, nil},
+		{"a bound of repeats, of the service", nil, &mth{Retry: &retry{MaxElapsedMs: i64(5000)}}, &mth{DeadlineMs: i64(1000)}, nil},
+		{"a bound of repeats under a deadline that grows", nil, nil, &mth{DeadlineMs: i64(1000), DeadlinePerKibUs: i64(1), Retry: &retry{MaxElapsedMs: i64(2000)}}, nil},
 		{"an attempt timeout of the house", timeout, nil, nil, nil},
 		{"the breaker of the service is off", nil, off, opens, nil},
 		{"a caller switches the breaker off", nil, nil, opens, off},
@@ -39,6 +42,7 @@ func TestWhatIsInheritedMayHaveNoEffect(t *testing.T) {
 				House: &svc{Defaults: c.house},
 				Services: build(t, spec{name: "Shop", options: &svc{Defaults: c.service}, methods: []rpc{
 					{name: "Get", level: readOnly, options: c.method}, {name: "Put"}, {name: "Off", options: &mth{AttemptTimeoutMs: i64(0)}},
+					{name: "Endless", options: &mth{DeadlineMs: i64(0)}},
 				}}),
 				Contracts: []*given{{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {Method: c.inGo}}}},
 			})

@@ -112,6 +112,9 @@ func (p *problems) unsuited(at place, prefix string, mo *surefootv1.Method, m po
 	if m.ClientStreaming && mo.GetStream().GetResume() != nil {
 		p.add(at, prefix+"stream.resume", "is set, but the client streams requests, and only a stream of the server is continued: remove it")
 	}
+	if m.Streaming {
+		p.unsuitedPayload(at, prefix, mo)
+	}
 }
 
 // apply returns m with what mo sets, but for the codes, which depend on the
@@ -146,7 +149,7 @@ func applyTimes(m policy.Method, mo *surefootv1.Method) policy.Method {
 		}
 	}
 	setMillis(&m.AttemptTimeout, mo.AttemptTimeoutMs)
-	return m
+	return applyPayload(m, mo)
 }
 
 func applyRetry(r policy.Retry, ro *surefootv1.Retry) policy.Retry {
@@ -156,6 +159,7 @@ func applyRetry(r policy.Retry, ro *surefootv1.Retry) policy.Retry {
 	if ro.MaxAttempts != nil {
 		r.MaxAttempts = int(ro.GetMaxAttempts())
 	}
+	setMillis(&r.MaxElapsed, ro.MaxElapsedMs)
 	if b := ro.GetBackoff(); b != nil {
 		// One that is set moves the other one, if that is inherited.
 		setMillis(&r.Backoff.Base, b.BaseMs)

@@ -73,6 +73,26 @@ func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
 			func(place int) any { return time.Duration(100+place) * ms },
 		},
 		{
+			"deadline_per_kib_us",
+			func(m *mth, place int) { m.DeadlinePerKibUs = i64(int64(10 + place)) },
+			func(m policy.Method) any { return m.DeadlinePerKiB },
+			func(place int) any { return time.Duration(10+place) * time.Microsecond },
+		},
+		{
+			"attempt_timeout_per_kib_us",
+			func(m *mth, place int) {
+				m.AttemptTimeoutMs, m.AttemptTimeoutPerKibUs = i64(100), i64(int64(10+place))
+			},
+			func(m policy.Method) any { return m.AttemptTimeoutPerKiB },
+			func(place int) any { return time.Duration(10+place) * time.Microsecond },
+		},
+		{
+			"retry.max_elapsed_ms",
+			func(m *mth, place int) { m.Retry = &retry{MaxElapsedMs: i64(int64(10 + place))} },
+			func(m policy.Method) any { return m.Retry.MaxElapsed },
+			func(place int) any { return time.Duration(10+place) * ms },
+		},
+		{
 			"retry.max_attempts",
 			func(m *mth, place int) { m.Retry = &retry{MaxAttempts: i32(int32(1 + place))} },
 			func(m policy.Method) any { return m.Retry.MaxAttempts },
@@ -217,8 +237,8 @@ func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
 	// breakers and streams.
 	known := strings.Fields(`
 		Service.defaults Service.balance Service.retry_budget Service.connection Service.discovery Service.profiles
-		Method.deadline_ms Method.attempt_timeout_ms
-		Method.retry Retry.max_attempts Retry.codes Retry.backoff Backoff.base_ms Backoff.max_ms
+		Method.deadline_ms Method.attempt_timeout_ms Method.deadline_per_kib_us Method.attempt_timeout_per_kib_us
+		Method.retry Retry.max_attempts Retry.codes Retry.max_elapsed_ms Retry.backoff Backoff.base_ms Backoff.max_ms
 		Method.breaker
 		Method.stream
 		RetryBudget.ratio_percent RetryBudget.min_per_second RetryBudget.window_ms

@@ -156,6 +156,19 @@ var mistakes = []mistake{
 		"shop.v1.Shop/Get attempt_timeout_ms", "shop.v1.Shop/Get deadline_ms",
 		"shop.v1.Shop/Get retry.backoff.base_ms", "shop.v1.Shop/Get retry.backoff.max_ms",
 	}},
+	{"times for the size of a request that cannot be", inUnary(&mth{
+		DeadlinePerKibUs: i64(-1), AttemptTimeoutPerKibUs: i64(1_000_001), Retry: &retry{MaxElapsedMs: i64(-1)},
+	}), []string{
+		"shop.v1.Shop/Get attempt_timeout_per_kib_us", "shop.v1.Shop/Get deadline_per_kib_us", "shop.v1.Shop/Get retry.max_elapsed_ms",
+	}},
+	{"times for the size of a request beside none", inUnary(&mth{DeadlineMs: i64(0), DeadlinePerKibUs: i64(1), AttemptTimeoutPerKibUs: i64(1)}), []string{
+		"shop.v1.Shop/Get attempt_timeout_per_kib_us", "shop.v1.Shop/Get deadline_per_kib_us",
+	}},
+	{"times for the size of a request that streams", inRPC(rpc{name: "Watch", level: readOnly, replies: true, options: &mth{
+		DeadlineMs: i64(1), DeadlinePerKibUs: i64(1), AttemptTimeoutPerKibUs: i64(1),
+	}}), []string{"shop.v1.Shop/Watch attempt_timeout_per_kib_us", "shop.v1.Shop/Watch deadline_per_kib_us"}},
+	{"a bound of repeats that comes too late", inUnary(&mth{DeadlineMs: i64(500), Retry: &retry{MaxElapsedMs: i64(500)}}), []string{"shop.v1.Shop/Get retry.max_elapsed_ms"}},
+	{"a bound of no repeats", inUnary(&mth{Retry: &retry{MaxAttempts: i32(1), MaxElapsedMs: i64(500)}}), []string{"shop.v1.Shop/Get retry.max_elapsed_ms"}},
 	{"fields that this version does not know", inUnary(withUnknown(&mth{Retry: withUnknown(&retry{Backoff: withUnknown(&backoff{}, 3)}, 40)}, 17)), []string{
 		"shop.v1.Shop/Get field 17", "shop.v1.Shop/Get retry.backoff.field 3", "shop.v1.Shop/Get retry.field 40",
 	}},

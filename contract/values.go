@@ -34,7 +34,16 @@ var methodRows = []row[policy.Method]{
 		field: "attempt_timeout_ms", get: func(m policy.Method) any { return millis(m.AttemptTimeout) }, zero: none,
 		when: unary, follows: "deadline_ms", note: idle,
 	},
+	{
+		field: "deadline_per_kib_us", get: func(m policy.Method) any { return m.DeadlinePerKiB.Microseconds() },
+		zero: none, when: unary, follows: "deadline_ms",
+	},
+	{
+		field: "attempt_timeout_per_kib_us", get: func(m policy.Method) any { return m.AttemptTimeoutPerKiB.Microseconds() },
+		zero: none, when: unary, follows: "attempt_timeout_ms",
+	},
 	{field: "retry.max_attempts", get: func(m policy.Method) any { return int64(m.Retry.MaxAttempts) }},
+	{field: "retry.max_elapsed_ms", get: func(m policy.Method) any { return millis(m.Retry.MaxElapsed) }, zero: none},
 	{field: "retry.codes", get: func(m policy.Method) any { return codeNames(m.Retry.Codes) }, zero: none, when: func(m policy.Method) bool { return !m.ClientStreaming }},
 	{field: "retry.backoff.base_ms", get: func(m policy.Method) any { return millis(m.Retry.Backoff.Base) }, follows: "retry.backoff.max_ms"},
 	{field: "retry.backoff.max_ms", get: func(m policy.Method) any { return millis(m.Retry.Backoff.Max) }, follows: "retry.backoff.base_ms"},

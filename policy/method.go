@@ -47,6 +47,13 @@ type Method struct {
 	// AttemptTimeout is the time an attempt may take before another endpoint is
 	// tried. It cancels only attempts that may be repeated. Zero is none.
 	AttemptTimeout time.Duration
+	// DeadlinePerKiB and AttemptTimeoutPerKiB are added to the two, where they are
+	// not zero, for each whole KiB of a unary request.
+	DeadlinePerKiB, AttemptTimeoutPerKiB time.Duration
+	// MaxDeadline and MaxAttemptTimeout cap what the two come to. They are what
+	// the options of a call say, because only at its end is known what the
+	// contract allows. Zero is no cap.
+	MaxDeadline, MaxAttemptTimeout time.Duration
 	// Safety says whether an attempt that may have reached a handler may be
 	// repeated.
 	Safety Safety
@@ -75,6 +82,9 @@ type Retry struct {
 	Codes CodeSet
 	// Backoff is the wait before a repeat.
 	Backoff Backoff
+	// MaxElapsed is how long after the beginning of the call a repeat may still
+	// start. Zero is no bound but the deadline.
+	MaxElapsed time.Duration
 }
 
 // Validate reports every value of m that contradicts another or itself, each
@@ -93,6 +103,10 @@ func (m Method) Validate() error {
 	if m.Deadline > 0 && m.AttemptTimeout > m.Deadline {
 		bad("attempt_timeout_ms", "is %d, above the deadline of %d ms, so it could never take effect: lower it, or raise deadline_ms",
 			m.AttemptTimeout.Milliseconds(), m.Deadline.Milliseconds())
+	}
+	m.validatePayload(bad)
+	if d := m.Retry.MaxElapsed; d < 0 {
+		bad("retry.max_elapsed_ms", "is %d; a time cannot be negative: set how long after the beginning of the call a repeat may start, 0 for no bound", d.Milliseconds())
 	}
 	if n := m.Retry.MaxAttempts; n < 1 || n > MaxAttemptsLimit {
 		bad("retry.max_attempts", "is %d: set 1 for no repeats, or 2 to %d", n, MaxAttemptsLimit)

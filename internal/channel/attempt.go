@@ -77,7 +77,7 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 		a.Context, a.cancel = context.WithCancel(a.Context)
 	}
 	if timeout > 0 {
-		c.channel.timeouts.list(timeout, !c.narrowed, c.channel.cfg.Random()).add(&a.link, a, now)
+		c.channel.timeouts.list(timeout, !c.ownTimeout, c.channel.cfg.Random()).add(&a.link, a, now)
 	}
 }
 

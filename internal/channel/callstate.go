@@ -29,9 +29,9 @@ type callState struct {
 	verdict outcome.Verdict // on the last attempt, if it failed
 	holds   bool            // of the breaker: the ticket
 	first   attemptState
-	// narrowed says that policy is this call's own, bounded that the deadline is
-	// the policy's and not the context's.
-	narrowed, bounded bool
+	// ownTimeout says that the attempt timeout is this call's own, bounded that
+	// the deadline is the policy's and not the context's.
+	ownTimeout, bounded bool
 }
 
 // trouble is what a call needs once an attempt has failed, or if somebody
@@ -45,23 +45,15 @@ type trouble struct {
 	applied bool            // a handler may have run
 }
 
-// newCall starts a call.
-func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method) *callState {
-	now := time.Now()
-	s := &callState{channel: c, ctx: ctx, method: method, policy: p, start: now}
+// newCall starts a call. own says that p is this call's own, req is nil for a
+// stream.
+func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method, own bool, req any) *callState {
+	s := &callState{channel: c, ctx: ctx, method: method, policy: p, start: time.Now(), ownTimeout: own}
 	c.waker.Wake()
-	if p.Safety.Repeatable() {
-		if at := int64(now.Sub(c.epoch)); at-c.repeatable.Load() > int64(time.Second) {
-			c.repeatable.Store(at)
-		}
+	s.machine = attempt.New(p, c.budget, s.terms(req))
+	if s.machine.Repeatable() {
+		c.repeatableSeen(s.start)
 	}
-	deadline, _ := ctx.Deadline()
-	if p.Deadline > 0 {
-		if d := now.Add(p.Deadline); deadline.IsZero() || d.Before(deadline) {
-			deadline, s.bounded = d, true
-		}
-	}
-	s.machine = attempt.New(p, c.budget, deadline)
 	return s
 }
 

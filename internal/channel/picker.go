@@ -86,7 +86,7 @@ func (p *picker) trial(a *attemptState, req balance.Request) *endpoint {
 	}
 	now := p.channel.clock()
 	last := p.channel.repeatable.Load()
-	risky := !a.call.policy.Safety.Repeatable() && last != 0 && now-time.Duration(last) < waiting
+	risky := !a.call.machine.Repeatable() && last != 0 && now-time.Duration(last) < waiting
 	var best *outsider
 	for i := range p.trials {
 		o := &p.trials[i]

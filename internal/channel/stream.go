@@ -21,7 +21,7 @@ import (
 func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Stream, false)
-	s := &streamState{callState: c.newCall(ctx, method, p), user: user}
+	s := &streamState{callState: c.newCall(ctx, method, p, p != &m.Stream, nil), user: user}
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	defer s.giveBackUnlessOpen()
 	var step attempt.Step // Done, if the call is not made

@@ -14,8 +14,7 @@ import (
 func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Unary, true)
-	s := c.newCall(ctx, method, p)
-	s.narrowed = p != &m.Unary
+	s := c.newCall(ctx, method, p, p != &m.Unary, req)
 	defer s.giveBack()
 	var step attempt.Step // Done, if the call is not made
 	err := s.admit(m.guard)

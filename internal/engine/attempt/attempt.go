@@ -48,7 +48,8 @@ type Step struct {
 type Call struct {
 	method   *policy.Method
 	budget   *Budget
-	deadline time.Time // zero is none
+	terms    Terms
+	repeatBy time.Time // when repeats must have started, zero if there is no such time
 
 	made     int32 // attempts started
 	counted  int32 // attempts that count against the limit
@@ -62,11 +63,23 @@ type Call struct {
 	hedging *Hedging // nil if the call does not hedge
 }
 
-// New returns the state of a call that has made no attempt. deadline is zero
-// if the call has none. The method's policy must not change while the call
-// lasts.
-func New(m *policy.Method, b *Budget, deadline time.Time) Call {
-	return Call{method: m, budget: b, deadline: deadline}
+// Terms are what holds for one call of a method: its context, its request and
+// what is known of the method by now have a say in them.
+type Terms struct {
+	// Deadline is when the call must be over, zero if it need not.
+	Deadline time.Time
+	// AttemptTimeout is how long an attempt may take that can be repeated. Zero
+	// is any time.
+	AttemptTimeout time.Duration
+	// Safety says whether an attempt of this call that may have reached a handler
+	// may be repeated.
+	Safety policy.Safety
+}
+
+// New returns the state of a call that has made no attempt. The method's policy
+// must not change while the call lasts.
+func New(m *policy.Method, b *Budget, t Terms) Call {
+	return Call{method: m, budget: b, terms: t}
 }
 
 // Restrict lets the call repeat only what is unprocessed, whatever its method
@@ -84,7 +97,7 @@ func (c *Call) safety() policy.Safety {
 	if c.restricted {
 		return policy.Unsafe
 	}
-	return c.method.Safety
+	return c.terms.Safety
 }
 
 // Refused reports whether the call failed though a repeat might have helped,
@@ -106,6 +119,9 @@ func (c *Call) Begin(now time.Time) Step {
 	if h := c.hedging; h != nil && h.limit != nil {
 		h.limit.Call(now)
 	}
+	if d := c.method.Retry.MaxElapsed; d > 0 {
+		c.repeatBy = now.Add(d)
+	}
 	return c.start(now, "first attempt")
 }
 
@@ -113,7 +129,7 @@ func (c *Call) Begin(now time.Time) Step {
 func (c *Call) Made() int { return int(c.made) }
 
 // Deadline returns the deadline of the call, zero if it has none.
-func (c *Call) Deadline() time.Time { return c.deadline }
+func (c *Call) Deadline() time.Time { return c.terms.Deadline }
 
 // Finish tells how the running attempt ended. fresh says whether an endpoint
 // is left that is ready and was not tried by this call; r is a random number
@@ -226,8 +242,11 @@ func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 	if h := c.hedging; h != nil && h.notBefore.Sub(now) > wait { // another attempt was told to wait
 		wait, why = h.notBefore.Sub(now), "pushback"
 	}
-	if !c.deadline.IsZero() && !now.Add(wait).Before(c.deadline) {
+	switch then := now.Add(wait); {
+	case passed(c.terms.Deadline, then):
 		return c.refuse("no time left")
+	case passed(c.repeatBy, then):
+		return c.refuse(tooLate)
 	}
 	return Step{Action: Wait, Wait: wait, Why: why}
 }
@@ -249,10 +268,19 @@ func (c *Call) End(now time.Time, v outcome.Verdict) Step {
 	}
 }
 
+const tooLate = "too late to repeat (max_elapsed_ms)"
+
+// passed reports whether it is at, or later. The zero time never passes.
+func passed(at, it time.Time) bool { return !at.IsZero() && !it.Before(at) }
+
 // Resume goes on after a wait.
 func (c *Call) Resume(now time.Time) Step {
 	if c.hedging != nil {
 		c.hedging.vacant = false
+	}
+	if passed(c.repeatBy, now) { // the wait took longer than it should
+		c.release()
+		return c.refuse(tooLate)
 	}
 	if c.held {
 		c.held = false
@@ -292,11 +320,11 @@ func (c *Call) start(now time.Time, why string) Step {
 // that could not be repeated is left alone until the call's deadline: to
 // cancel it would turn a slow answer into none.
 func (c *Call) timeout(now time.Time) time.Duration {
-	t := c.method.AttemptTimeout
+	t := c.terms.AttemptTimeout
 	if t <= 0 || !c.Repeatable() || int(c.counted+c.flying())+1 >= c.method.Retry.MaxAttempts {
 		return 0
 	}
-	if !c.deadline.IsZero() && t >= c.deadline.Sub(now) {
+	if then := now.Add(t); passed(c.terms.Deadline, then) || passed(c.repeatBy, then) {
 		return 0
 	}
 	return t
@@ -310,6 +338,9 @@ func (c *Call) GiveUp(now time.Time) bool {
 	if h := c.hedging; h != nil && (h.over || h.stopped || !c.mayStart()) {
 		return false
 	}
+	if passed(c.repeatBy, now) { // the timer was late
+		return c.held
+	}
 	c.held = c.held || c.budget.Hold(now)
 	return c.held
 }
@@ -317,7 +348,7 @@ func (c *Call) GiveUp(now time.Time) bool {
 // finality says why an attempt with this verdict is the last.
 func (c *Call) finality(v outcome.Verdict) string {
 	switch {
-	case v.Repeatable(c.method.Safety):
+	case v.Repeatable(c.terms.Safety):
 		return "made for a call that is a repeat itself"
 	case v == outcome.Missing:
 		return "another server may have the method, but it is not idempotent"

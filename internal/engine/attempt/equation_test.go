@@ -68,7 +68,7 @@ type driven struct {
 
 	restricted bool
 	last       outcome.Verdict
-	made  int
+	made       int
 }
 
 // FuzzPaidIsMade interleaves many calls that share one budget. After each step
@@ -111,7 +111,7 @@ func FuzzPaidIsMade(f *testing.F) {
 				if how&1 != 0 {
 					deadline = time.Time{}
 				}
-				*d = driven{call: New(&m[how>>1&1], budget, deadline), began: true}
+				*d = driven{call: New(&m[how>>1&1], budget, termsOf(&m[how>>1&1], deadline)), began: true}
 				if how&4 != 0 {
 					d.call.Restrict()
 					d.restricted = true
@@ -203,13 +203,18 @@ func FuzzPaidIsMade(f *testing.F) {
 	})
 }
 
+// termsOf are the terms of a call that adds nothing to its method.
+func termsOf(m *policy.Method, deadline time.Time) Terms {
+	return Terms{Deadline: deadline, AttemptTimeout: m.AttemptTimeout, Safety: m.Safety}
+}
+
 // An attempt that is given a timeout is one that may be followed by another.
 func TestOnlyAnAttemptThatMayBeRepeatedHasATimeout(t *testing.T) {
 	for _, safety := range []policy.Safety{policy.Unsafe, policy.Idempotent, policy.ReadOnly} {
 		for attempts := range 5 {
 			m := policy.Method{Safety: safety, AttemptTimeout: time.Second, Retry: policy.Retry{MaxAttempts: attempts}}
 			b := NewBudget(policy.Budget{RatioPercent: 10_000, Window: time.Second}, start)
-			c := New(&m, b, time.Time{})
+			c := New(&m, b, termsOf(&m, time.Time{}))
 			for step := c.Begin(start); step.Action == Start; {
 				timeout := step.Timeout > 0
 				step = c.Finish(start, outcome.Timeout, outcome.Pushback{}, true, 0)
@@ -226,7 +231,7 @@ func TestOnlyAnAttemptThatMayBeRepeatedHasATimeout(t *testing.T) {
 
 func TestACallKnowsItsDeadline(t *testing.T) {
 	deadline := at(time.Second)
-	c := New(&policy.Method{}, NewBudget(policy.Budget{}, start), deadline)
+	c := New(&policy.Method{}, NewBudget(policy.Budget{}, start), Terms{Deadline: deadline})
 	if !c.Deadline().Equal(deadline) {
 		t.Errorf("%v, want %v", c.Deadline(), deadline)
 	}

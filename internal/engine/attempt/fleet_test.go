@@ -28,7 +28,7 @@ func quiet(seed uint64, percent, channels int) (calls, attempts [quietBefore + q
 		phase := time.Duration(r.Int64N(int64(time.Second)))
 		for second := range quietBefore + quietAfter {
 			now := at(time.Duration(second)*time.Second + phase)
-			c := New(&unary, budget, now.Add(unary.Deadline))
+			c := New(&unary, budget, termsOf(&unary, now.Add(unary.Deadline)))
 			calls[second]++
 			for step := c.Begin(now); step.Action != Done; {
 				switch step.Action {

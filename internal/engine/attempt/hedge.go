@@ -143,8 +143,10 @@ func (c *Call) ResumeBeside(now time.Time) Step {
 	return Step{Action: Await}
 }
 
-// late reports whether the call's deadline has passed.
-func (c *Call) late(now time.Time) bool { return !c.deadline.IsZero() && !now.Before(c.deadline) }
+// late reports whether it is too late for another attempt.
+func (c *Call) late(now time.Time) bool {
+	return passed(c.terms.Deadline, now) || passed(c.repeatBy, now)
+}
 
 // HedgeLimit returns the budget that bounds the hedges of a method to the extra
 // load that it states, nil if it states none. (Finagle's BackupRequestFilter has

@@ -72,7 +72,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 			hedge := false
 			switch {
 			case op == 0 && (!d.began || d.over && d.idle()):
-				*d = hedged{call: New(&m, budget, now.Add(3*time.Second)), began: true}
+				*d = hedged{call: New(&m, budget, termsOf(&m, now.Add(3*time.Second))), began: true}
 				d.call.Hedge(&d.hedging, m.Hedge.Delay, limit)
 				step = d.call.Begin(now)
 				l.add(calls)
@@ -232,7 +232,7 @@ func TestHedgesCostNoMoreThanStated(t *testing.T) {
 		for ; calls < 2000; calls++ {
 			now := at(time.Duration(calls) * 10 * time.Millisecond)
 			var h Hedging
-			c := New(&m, b, time.Time{})
+			c := New(&m, b, termsOf(&m, time.Time{}))
 			c.Hedge(&h, 20*time.Millisecond, limit)
 			c.Begin(now)
 			for range 3 {

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the steps in testdata/*.trace")
 // which only attempts need be given, then has one event on a line, at a time
 // since the start:
 //
-//	call safety=idempotent attempts=3 backoff=25ms max=1s timeout=250ms deadline=1s budget=20%+1/s
+//	call safety=idempotent attempts=3 backoff=25ms max=1s timeout=250ms deadline=1s elapsed=500ms budget=20%+1/s
 //	0s begin
 //	10ms finish lost fresh [r=0.5] [pushback=100ms] [stop]
 //	35ms resume
@@ -93,7 +93,7 @@ func replay(t *testing.T, trace string) string {
 				bad(err)
 			}
 			policy, budget = p, NewBudget(b, start)
-			call = New(&policy, budget, deadline)
+			call = New(&policy, budget, Terms{Deadline: deadline, AttemptTimeout: policy.AttemptTimeout, Safety: policy.Safety})
 			if slices.Contains(fields, "restricted") {
 				call.Restrict()
 			}
@@ -240,7 +240,7 @@ func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Bud
 		name, value, _ := strings.Cut(f, "=")
 		var d time.Duration
 		switch name {
-		case "backoff", "max", "timeout", "deadline", "hedge":
+		case "backoff", "max", "timeout", "deadline", "hedge", "elapsed":
 			if d, err = time.ParseDuration(value); err != nil {
 				return m, b, deadline, err
 			}
@@ -267,6 +267,8 @@ func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Bud
 			_, err = fmt.Sscanf(value, "%d%%", &m.Hedge.ExtraLoadPercent)
 		case "deadline":
 			deadline = start.Add(d)
+		case "elapsed":
+			m.Retry.MaxElapsed = d
 		case "budget":
 			_, err = fmt.Sscanf(value, "%d%%+%d/s", &b.RatioPercent, &b.MinPerSecond)
 		default:

@@ -1,0 +1,52 @@
+package channel
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// terms returns what holds for this call of its method: what its context says,
+// and where the contract asks what its request does. req is nil for streams.
+func (s *callState) terms(req any) attempt.Terms {
+	p := s.policy
+	t := attempt.Terms{AttemptTimeout: p.AttemptTimeout, Safety: p.Safety}
+	deadline := p.Deadline
+	if p.DependsOnSize() {
+		size := sizeOf(req)
+		deadline = policy.Sized(deadline, p.DeadlinePerKiB, p.MaxDeadline, size)
+		t.AttemptTimeout = policy.Sized(t.AttemptTimeout, p.AttemptTimeoutPerKiB, p.MaxAttemptTimeout, size)
+		s.ownTimeout = s.ownTimeout || t.AttemptTimeout != p.AttemptTimeout
+	}
+	t.Deadline, _ = s.ctx.Deadline()
+	if deadline > 0 {
+		if d := s.start.Add(deadline); t.Deadline.IsZero() || d.Before(t.Deadline) {
+			t.Deadline, s.bounded = d, true
+		}
+	}
+	return t
+}
+
+// sizeOf returns how large a request is on the wire, uncompressed. What is not
+// a protobuf message has no size that could be known before it is encoded.
+func sizeOf(req any) int {
+	switch m := req.(type) {
+	case proto.Message:
+		return proto.Size(m)
+	case protoadapt.MessageV1:
+		return proto.Size(protoadapt.MessageV2Of(m))
+	default:
+		return 0
+	}
+}
+
+// repeatableSeen notes that a call was made that may be repeated, to the second.
+func (c *Channel) repeatableSeen(now time.Time) {
+	if at := int64(now.Sub(c.epoch)); at-c.repeatable.Load() > int64(time.Second) {
+		c.repeatable.Store(at)
+	}
+}
