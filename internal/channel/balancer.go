@@ -59,6 +59,7 @@ type fleet struct {
 	mu        sync.Mutex
 	byKey     map[string]*endpoint
 	endpoints []*endpoint // that are listed, in the resolver's order
+	spare     []*endpoint // the list before, for its memory
 	leaving   []*endpoint // that are not, and still used
 	update    uint64      // how many there were
 	farewell  alarm       // drops those that leave
@@ -132,8 +133,8 @@ func (b *fleet) UpdateClientConnState(s balancer.ClientConnState) error {
 func (b *fleet) list(found []resolver.Endpoint) {
 	before := b.endpoints
 	b.update++
-	endpoints := make([]*endpoint, 0, len(found))
-	var fresh []*endpoint
+	endpoints := slices.Grow(b.spare, len(found))
+	var fresh, passed []*endpoint
 	same := 0 // what comes next in before, if nothing changed
 	changed := false
 	if len(before) == 0 {
@@ -158,8 +159,11 @@ func (b *fleet) list(found []resolver.Endpoint) {
 			}
 			fresh = append(fresh, e)
 			same--
-		} else if same+1 < len(before) && before[same+1] == e {
-			same++
+		} else if same < len(before) {
+			passed = append(passed, before[same])
+			if same+1 < len(before) && before[same+1] == e {
+				same++
+			}
 		}
 		same++
 		if e.named == b.update { // named twice
@@ -171,13 +175,17 @@ func (b *fleet) list(found []resolver.Endpoint) {
 		endpoints = append(endpoints, e)
 	}
 	b.endpoints = endpoints
-	for _, e := range before {
-		if e.named != b.update {
-			changed = true
-			b.failing -= failing(e.state)
-			b.depart(e)
+	for _, list := range [][]*endpoint{passed, before[min(same, len(before)):]} {
+		for _, e := range list {
+			if e.named != b.update {
+				changed = true
+				b.failing -= failing(e.state)
+				b.depart(e)
+			}
 		}
 	}
+	clear(before)
+	b.spare = before[:0]
 	if len(b.leaving) > 0 {
 		b.stay()
 	}
@@ -186,7 +194,7 @@ func (b *fleet) list(found []resolver.Endpoint) {
 		b.dismiss()
 	}
 	if changed || b.ready == 0 {
-		b.publish()
+		b.publishLoss() // a new endpoint is not far behind
 	}
 	if changed { // whoever slept over another fleet must look at this one
 		b.look()

@@ -132,6 +132,13 @@ func BenchmarkUpdateOneAddress(b *testing.B) {
 				}
 				_ = bal.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: set}, BalancerConfig: cfg})
 				cc.settle()
+				if f, ok := bal.(*fleet); ok { // each pays for its own picker
+					f.mu.Lock()
+					if f.pending.set {
+						f.publish()
+					}
+					f.mu.Unlock()
+				}
 			}
 			bal.Close()
 		})

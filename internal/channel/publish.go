@@ -133,7 +133,7 @@ func (b *fleet) picker() *picker {
 // would have the turns of both. mu is held.
 func (b *fleet) candidates(p policy.Balance) []*endpoint {
 	if p.Picker == policy.ConsistentHash {
-		all := slices.Clip(b.endpoints)
+		all := slices.Clone(b.endpoints)
 		if b.ready == b.leavingReady() { // none that is listed is ready
 			all = append(all, b.leaving...)
 		}
