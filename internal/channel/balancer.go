@@ -117,7 +117,7 @@ func (b *fleet) UpdateClientConnState(s balancer.ClientConnState) error {
 		return balancer.ErrBadResolverState
 	}
 	b.mu.Lock()
-	found := b.subset(s.ResolverState.Endpoints)
+	found := b.subset(discovery.Found(s.ResolverState))
 	if !slices.ContainsFunc(found, func(f resolver.Endpoint) bool { return len(f.Addresses) > 0 }) {
 		b.unlock()
 		b.ResolverError(errors.New("the resolver found no endpoints"))
@@ -151,7 +151,7 @@ func (b *fleet) list(found []resolver.Endpoint) {
 		// Most updates change little: what comes next is what came next before.
 		if same < len(before) && sameAddresses(before[same].found.Addresses, f.Addresses) {
 			e = before[same]
-		} else if e = b.known(f.Addresses); e == nil {
+		} else if e = b.known(f); e == nil {
 			e = newEndpoint(b, *f)
 			if err := b.add(e); err != nil {
 				b.channel.problem(fmt.Errorf("connect to %s: %w", e.addr, err))
@@ -212,10 +212,10 @@ func (b *fleet) stay() {
 	}
 }
 
-// known returns the endpoint with these addresses, nil if there is none.
-func (b *fleet) known(addrs []resolver.Address) *endpoint {
-	for e := b.byKey[key(addrs)]; e != nil; e = e.next {
-		if sameAddresses(e.found.Addresses, addrs) {
+// known returns the endpoint with the addresses of f, nil if there is none.
+func (b *fleet) known(f *resolver.Endpoint) *endpoint {
+	for e := b.byKey[key(*f)]; e != nil; e = e.next {
+		if sameAddresses(e.found.Addresses, f.Addresses) {
 			return e
 		}
 	}
@@ -232,7 +232,7 @@ func (b *fleet) add(e *endpoint) error {
 		return err
 	}
 	e.conn, e.state = conn, connectivity.Idle
-	k := key(e.found.Addresses)
+	k := key(e.found)
 	e.next, b.byKey[k] = b.byKey[k], e
 	b.tell(b.change(e, "", "idle", nil))
 	return nil

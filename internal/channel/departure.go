@@ -88,7 +88,7 @@ func (b *fleet) drop(e *endpoint) {
 
 // forget takes e out of byKey. mu is held.
 func (b *fleet) forget(e *endpoint) {
-	k := key(e.found.Addresses)
+	k := key(e.found)
 	if b.byKey[k] == e {
 		if e.next == nil {
 			delete(b.byKey, k)

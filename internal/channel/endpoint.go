@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/resolver"
 
 	attribute "github.com/surefoot-rpc/surefoot/endpoint"
+	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
 )
@@ -21,7 +22,7 @@ type endpoint struct {
 	balance.Endpoint // atomics, for pickers
 
 	fleet  *fleet                     // constant
-	addr   string                     // of its first address, for people; constant
+	addr   string                     // its own first address, for people; constant
 	record ejection.Record            // what attempts said; atomics
 	wire   atomic.Pointer[connection] // the connection of today, nil before the first
 
@@ -50,8 +51,8 @@ func (e *endpoint) Equal(o any) bool { return e == o }
 
 // newEndpoint returns an endpoint that is not connected.
 func newEndpoint(b *fleet, found resolver.Endpoint) *endpoint {
-	e := &endpoint{fleet: b, found: found, addr: found.Addresses[0].Addr}
-	e.ID = identify(found.Addresses)
+	e := &endpoint{fleet: b, found: found, addr: discovery.OwnAddresses(found)[0].Addr}
+	e.ID = identify(found)
 	e.Fleet = b.load
 	e.SetLost(true)
 	return e
@@ -75,9 +76,10 @@ func (e *endpoint) zone() string { return attribute.Zone(e.found) }
 // ready reports whether the endpoint has a connection.
 func (e *endpoint) ready() bool { return e.state == connectivity.Ready }
 
-// key is what endpoints are looked up by. Endpoints that differ in attributes
-// alone, as those behind an HTTP proxy do, share it.
-func key(addrs []resolver.Address) string {
+// key is what endpoints are looked up by: their own addresses, also behind a
+// proxy. Endpoints that differ in attributes of addresses alone share it.
+func key(f resolver.Endpoint) string {
+	addrs := discovery.OwnAddresses(f)
 	if len(addrs) == 1 {
 		return addrs[0].Addr
 	}

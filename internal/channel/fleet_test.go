@@ -138,8 +138,8 @@ func TestNoEndpointsSaysWhy(t *testing.T) {
 	})
 }
 
-// Endpoints that share an address and differ in attributes, as those behind an
-// HTTP proxy do, are different endpoints.
+// Endpoints that share an address and differ in its attributes are different
+// endpoints.
 func TestEndpointsAreToldApartByAttributes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2, nil)

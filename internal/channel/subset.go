@@ -17,7 +17,7 @@ func (b *fleet) subset(found []resolver.Endpoint) []resolver.Endpoint {
 	}
 	ids := make([]subset.ID, 0, len(found))
 	for i := range found {
-		ids = append(ids, identify(found[i].Addresses))
+		ids = append(ids, identify(found[i]))
 	}
 	chosen := make([]resolver.Endpoint, 0, p.SubsetSize)
 	for _, i := range subset.Pick(b.channel.identity, ids, p.SubsetSize) {
@@ -26,9 +26,10 @@ func (b *fleet) subset(found []resolver.Endpoint) []resolver.Endpoint {
 	return chosen
 }
 
-// identify returns the number that every client knows these addresses by.
-func identify(addrs []resolver.Address) uint64 {
-	return keyHash(key(addrs))
+// identify returns the number that every client knows an endpoint by, behind a
+// proxy or not.
+func identify(f resolver.Endpoint) uint64 {
+	return keyHash(key(f))
 }
 
 // identity returns who the client is among the clients of the same fleet.

@@ -123,7 +123,14 @@ func (c *wrappedChannel) UpdateState(s resolver.State) error {
 		return balancer.ErrBadResolverState
 	}
 	s.ServiceConfig = nil
-	if err := c.ClientConn.UpdateState(s); err != nil {
+	if s.Endpoints == nil { // as grpc-go does, which is too late
+		for _, a := range s.Addresses {
+			e := resolver.Endpoint{Addresses: []resolver.Address{a}, Attributes: a.BalancerAttributes} //nolint:staticcheck // what it was for
+			e.Addresses[0].BalancerAttributes = nil                                                      //nolint:staticcheck // same
+			s.Endpoints = append(s.Endpoints, e)
+		}
+	}
+	if err := c.ClientConn.UpdateState(noted(s)); err != nil {
 		return err
 	}
 	c.endpoints.Store(int64(n))

@@ -121,7 +121,7 @@ func (r *channelResolver) run(ctx context.Context) {
 func (r *channelResolver) tell(s snapshot) error {
 	switch {
 	case len(s.records) > 0:
-		return r.cc.UpdateState(resolver.State{Endpoints: endpoints(s.records, r.target.port)})
+		return r.cc.UpdateState(noted(resolver.State{Endpoints: endpoints(s.records, r.target.port)}))
 	case s.emptied:
 		r.cc.ReportError(&EmptiedError{s.err})
 	default:

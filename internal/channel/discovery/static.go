@@ -31,7 +31,7 @@ func (static) Build(t resolver.Target, cc resolver.ClientConn, _ resolver.BuildO
 	for _, addr := range list {
 		s.Endpoints = append(s.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: addr}}})
 	}
-	return static{}, cc.UpdateState(s)
+	return static{}, cc.UpdateState(noted(s))
 }
 
 // OverrideAuthority returns the host of the first endpoint.
