@@ -47,6 +47,12 @@ func armReport(arm scenario.Arm, s *scenario.Scenario, sum protocol.Tally, e evi
 	a.BudgetUsed = m.budgetUsed()
 	a.BottomAttempts, a.WastedWork = m.bottom(), m.wasted()
 	a.Goodput = m.goodput()
+	if s.Load.Watch > 0 {
+		a.Missing, a.Doubled, a.OutOfOrder = &sum.Watched.Missing, &sum.Watched.Doubled, &sum.Watched.OutOfOrder
+	}
+	if s.Load.Lease > 0 {
+		a.LeasesLost = &sum.Lost
+	}
 	if s.Load.Writes > 0 {
 		failed := sum.Reads.Calls - sum.Reads.OK
 		a.FailedIdempotent, a.AppliedTwice = &failed, m.appliedTwice()

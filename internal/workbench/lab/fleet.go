@@ -67,6 +67,7 @@ func (f *fleet) order(n int) protocol.ServeOrder {
 		Name:   serverName(n),
 		Listen: netip.AddrPortFrom(f.world.address(n), servicePort).String(),
 		Work:   s.Fleet.Work, Concurrency: s.Fleet.Concurrency,
+		Changes:     s.Load.Watch,
 		SlowPercent: s.Fleet.SlowPercent, SlowWork: s.Fleet.SlowWork,
 	}
 	if f.arm.Client == scenario.GRPCMaxAge {

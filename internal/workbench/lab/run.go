@@ -136,6 +136,7 @@ func (k *keeper) startLoads(ctx context.Context, f *fleet) ([]*program, error) {
 			Clients: next - first, First: first, Of: s.Load.Clients,
 			Rate: s.Load.Rate, Deadline: s.Load.Deadline, BadAfter: s.Load.BadAfter,
 			Keys: s.Load.Keys, Cold: s.Load.Cold, Contract: k.job.Arm.Contract.Document(), Profile: k.job.Arm.Profile,
+			Watch: s.Load.Watch, Lease: s.Load.Lease,
 			Writes: s.Load.Writes, Audit: s.Audited(), AttemptTimeout: s.Load.AttemptTimeout,
 		})
 		if err != nil {

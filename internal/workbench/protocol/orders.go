@@ -13,8 +13,9 @@ type ServeOrder struct {
 	Concurrency int           `json:"concurrency,omitempty"`  // calls that it works on at a time; 0 for any number
 	SlowPercent int           `json:"slow_percent,omitempty"` // of the calls, at random, take SlowWork
 	SlowWork    time.Duration `json:"slow_work,omitempty"`
-	Plain       bool          `json:"plain,omitempty"` // a server of grpc-go
-	Next        *Further      `json:"next,omitempty"`  // what it calls to answer; nil for nothing
+	Changes     time.Duration `json:"changes,omitempty"` // how often what is watched changes; 0 when it is written to
+	Plain       bool          `json:"plain,omitempty"`   // a server of grpc-go
+	Next        *Further      `json:"next,omitempty"`    // what it calls to answer; nil for nothing
 }
 
 // Further is how a server calls the services behind it.
@@ -54,6 +55,8 @@ type LoadOrder struct {
 	Profile  string        `json:"profile,omitempty"`  // of the contract
 	Writes   int           `json:"writes,omitempty"`   // of 100 calls, so many change something
 	Audit    bool          `json:"audit,omitempty"`    // calls that count say so to the servers
+	Watch    time.Duration `json:"watch,omitempty"`    // each client watches an item that changes so often; 0 for none
+	Lease    time.Duration `json:"lease,omitempty"`    // each client holds a lease of this time to live; 0 for none
 	// AttemptTimeout is of clients that repeat by hand.
 	AttemptTimeout time.Duration `json:"attempt_timeout,omitempty"`
 }

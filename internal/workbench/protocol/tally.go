@@ -25,6 +25,8 @@ type Tally struct {
 	Before  Goodput     `json:"before"`  // of calls planned before Go.Quiet
 	Settled Goodput     `json:"settled"` // of calls planned from Go.Settled on
 	Reads   Goodput     `json:"reads"`   // of calls that change nothing
+	Watched Watched     `json:"watched"` // what came of watching
+	Lost    int64       `json:"lost"`    // leases
 	Streams Streams     `json:"streams"` // attempts, by where they went
 	Closed  []Closed    `json:"closed"`  // connections that ended
 	Keys    map[int]Key `json:"keys"`    // who answered the calls of each key
@@ -69,6 +71,8 @@ func Merge(tallies ...Tally) (Tally, error) {
 		sum.Before.add(t.Before)
 		sum.Settled.add(t.Settled)
 		sum.Reads.add(t.Reads)
+		sum.Watched.Add(t.Watched)
+		sum.Lost += t.Lost
 		sum.Streams.merge(t.Streams)
 		sum.Closed = append(sum.Closed, t.Closed...)
 		for number, key := range t.Keys {

@@ -24,6 +24,11 @@ type Figures struct {
 	FailedIdempotent *int64 `json:"failed_idempotent,omitempty"` // calls that change nothing, where others do
 	AppliedTwice     *int64 `json:"applied_twice,omitempty"`     // writes that were applied more than once
 
+	Missing    *int64 `json:"missing,omitempty"` // messages that those who watch did not get
+	Doubled    *int64 `json:"doubled,omitempty"`
+	OutOfOrder *int64 `json:"out_of_order,omitempty"`
+	LeasesLost *int64 `json:"leases_lost,omitempty"` // not renewed in time
+
 	BottomAttempts *int64   `json:"bottom_attempts,omitempty"` // that the last layer of servers handled
 	WastedWork     *float64 `json:"wasted_work,omitempty"`     // ms that servers spent on calls after their callers had given up
 }
@@ -66,6 +71,10 @@ func (f Figures) figure(m scenario.Metric) (float64, error) {
 		scenario.GoodputAfter:   {goodput.After != nil, value(goodput.After)},
 		scenario.FailedReads:    {f.FailedIdempotent != nil, value(f.FailedIdempotent)},
 		scenario.AppliedTwice:   {f.AppliedTwice != nil, value(f.AppliedTwice)},
+		scenario.Missing:        {f.Missing != nil, value(f.Missing)},
+		scenario.Doubled:        {f.Doubled != nil, value(f.Doubled)},
+		scenario.OutOfOrder:     {f.OutOfOrder != nil, value(f.OutOfOrder)},
+		scenario.LeasesLost:     {f.LeasesLost != nil, value(f.LeasesLost)},
 		scenario.BottomAttempts: {f.BottomAttempts != nil, value(f.BottomAttempts)},
 		scenario.WastedWork:     {f.WastedWork != nil, value(f.WastedWork)},
 	}
@@ -129,6 +138,12 @@ func (f Figures) words() string {
 	}
 	if f.FailedIdempotent != nil {
 		add("idempotent calls that failed: %s", thousands(*f.FailedIdempotent))
+	}
+	if f.Missing != nil {
+		add("messages missing: %s, doubled: %s, out of order: %s", thousands(*f.Missing), thousands(*f.Doubled), thousands(*f.OutOfOrder))
+	}
+	if f.LeasesLost != nil {
+		add("leases lost: %s", thousands(*f.LeasesLost))
 	}
 	if f.Closed != nil && *f.Closed > 0 {
 		add("connections closed to living servers: %s", thousands(*f.Closed))

@@ -39,6 +39,7 @@ type load struct {
 	order    protocol.LoadOrder
 	clients  []client
 	attempts attempts
+	streams  *streams
 	out      *lines
 }
 
@@ -61,8 +62,10 @@ func Load(ctx context.Context, order protocol.LoadOrder, contract []surefoot.Cli
 		}
 		l.clients = append(l.clients, client{index: order.First + i, stub: inventoryv1.NewInventoryClient(conn), conn: conn})
 	}
+	l.streams = startStreams(ctx, order, l.clients)
+	defer l.streams.close()
 	if !order.Cold {
-		if err := l.settle(ctx); err != nil {
+		if err := errors.Join(l.settle(ctx), l.streams.settle(ctx)); err != nil {
 			return err
 		}
 	}
@@ -137,6 +140,7 @@ func (l *load) run(ctx context.Context, run protocol.Go) error {
 	if err != nil {
 		return err
 	}
+	l.streams.judge(run, &tally)
 	return l.out.send(protocol.Line{Tally: &tally})
 }
 

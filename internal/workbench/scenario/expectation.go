@@ -48,7 +48,15 @@ const (
 	WastedWork      Metric = "wasted_work"        // ms that servers spent on calls after their callers had given up
 	FailedReads     Metric = "failed_idempotent"  // failed calls that change nothing
 	AppliedTwice    Metric = "applied_twice"      // writes that were applied more than once
+	Missing         Metric = "missing"            // messages that those who watch did not get by the end, but for the last Arrival
+	Doubled         Metric = "doubled"            // messages that they got again
+	OutOfOrder      Metric = "out_of_order"       // messages that they got after a later one
+	LeasesLost      Metric = "leases_lost"        // leases that were not renewed in time
 )
+
+// Arrival is how long before the end of the run a message must have been sent to
+// be missed.
+const Arrival = 2 * time.Second
 
 // BudgetWindow is the time over which the extra load of repeats is measured.
 const BudgetWindow = 10 * time.Second
@@ -59,6 +67,7 @@ func Metrics() []Metric {
 		Calls, Failed, Bad, AttemptsPerCall, P50, P99, Max, BusiestOverMean, LastBad, Closed,
 		NewShare, BadShare, Returned, QuietP99, P99OverQuiet, MovedKeys, StrayKeys, AwayKeys, BadReplies,
 		GoodputBefore, GoodputAfter, BudgetUsed, BottomAttempts, WastedWork, FailedReads, AppliedTwice,
+		Missing, Doubled, OutOfOrder, LeasesLost,
 	}
 }
 
@@ -109,6 +118,17 @@ func (s *Scenario) missing(m Metric, want Bound) string {
 		}
 		if m == AppliedTwice {
 			return s.forgotten()
+		}
+	case Missing, Doubled, OutOfOrder:
+		if s.Load.Watch == 0 {
+			return "is of clients that watch: add load.watch"
+		}
+		if s.Load.Duration <= Arrival {
+			return fmt.Sprintf("needs a run longer than the %v that messages have to arrive: lengthen load.duration", Arrival)
+		}
+	case LeasesLost:
+		if s.Load.Lease == 0 {
+			return "is of clients that hold leases: add load.lease"
 		}
 	case P99OverQuiet:
 		if !faulty || at == 0 || at+Reaction >= s.Load.Duration {

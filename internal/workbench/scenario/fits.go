@@ -53,6 +53,7 @@ func (d *decoder) layersFit(at *token.Token, s *Scenario) {
 	}{
 		{"dns.virtual_ip", s.DNS.VirtualIP}, {"dns.refusing", s.DNS.Refusing > 0}, {"dns.silent", s.DNS.Silent > 0},
 		{"load.writes", s.Load.Writes > 0},
+		{"load.watch", s.Load.Watch > 0}, {"load.lease", s.Load.Lease > 0},
 	} {
 		if f.set {
 			d.failf(at, "%s is for a fleet of one layer: remove it or fleet.layers", f.name)

@@ -145,6 +145,8 @@ func (d *decoder) load(n ast.Node, l *Load) {
 		may("keys", d.count(&l.Keys, "load.keys", 1, maxKeys)),
 		may("cold", d.truth(&l.Cold, "load.cold")),
 		may("writes", d.count(&l.Writes, "load.writes", 1, 100)),
+		may("watch", d.duration(&l.Watch, "load.watch", time.Millisecond, time.Minute)),
+		may("lease", d.duration(&l.Lease, "load.lease", 100*time.Millisecond, time.Minute)),
 		may("attempt_timeout", d.duration(&l.AttemptTimeout, "load.attempt_timeout", time.Millisecond, time.Minute)),
 	)
 }

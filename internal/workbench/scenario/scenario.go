@@ -59,6 +59,12 @@ type Load struct {
 	Keys     int           // calls carry one of so many keys in the header KeyHeader; 0 for none
 	Cold     bool          // clients start with the measured part: their first calls count
 	Writes   int           // of 100 calls, so many change something and are not idempotent
+	// Watch is how often an item changes that each client watches, beside its
+	// calls; 0 for none.
+	Watch time.Duration
+	// Lease is the time to live of a lease that each client holds, beside its
+	// calls; 0 for none.
+	Lease time.Duration
 	// AttemptTimeout is what the client GRPCNaive gives each of its attempts.
 	AttemptTimeout time.Duration
 }
