@@ -69,6 +69,7 @@ var importTable = []row{
 	{"internal/engine/dnscache", engineMayImport, []string{grpcCodes}, "decision: when to ask DNS and what to believe"},
 
 	{"internal/wire", []string{"policy"}, []string{grpcMetadata}, "names of headers and trailers"},
+	{"internal/chain", []string{"internal/wire"}, []string{grpcModule + "/status"}, "the call that is served, as the calls that are made for it know it"},
 	{"internal/dns", nil, []string{"golang.org/x/net/dns/dnsmessage"}, "exchange of DNS messages"},
 	{
 		"internal/channel/discovery",
@@ -83,14 +84,14 @@ var importTable = []row{
 			"internal/engine/window", "internal/engine/outcome", "internal/engine/attempt",
 			"internal/engine/balance", "internal/engine/subset", "internal/engine/ejection", "internal/engine/liveness",
 			"internal/engine/dnscache", "internal/engine/breaker",
-			"internal/wire", "internal/dns", "internal/channel/discovery",
+			"internal/wire", "internal/chain", "internal/dns", "internal/channel/discovery",
 		},
 		[]string{grpcModule, protobufModule, "google.golang.org/genproto/googleapis/rpc/errdetails", "golang.org/x/sys/unix"},
 		"driver: the client's side of grpc-go",
 	},
 	{
 		"internal/serve",
-		[]string{"policy", "observe", "contract", "call", "internal/wire"},
+		[]string{"policy", "observe", "contract", "call", "internal/wire", "internal/chain"},
 		[]string{grpcModule},
 		"driver: the server's side of grpc-go",
 	},

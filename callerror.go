@@ -38,6 +38,11 @@ func (e *CallError) MayHaveBeenApplied() bool { return e.Call.MayHaveBeenApplied
 // method are in flight.
 func (e *CallError) Denied() bool { return e.Call.Denial != nil && !e.Call.Denial.DryRun }
 
+// RepeatRefused reports whether a repeat might have helped and none was left or
+// allowed: attempts, budget or time were used up, or the server asked for none.
+// To make the call again all the same only adds to what is too much already.
+func (e *CallError) RepeatRefused() bool { return e.Call.RepeatRefused }
+
 // Unwrap returns the error that ended the call.
 func (e *CallError) Unwrap() error { return e.err }
 

@@ -33,6 +33,7 @@ func TestTheContractOfTheExample(t *testing.T) {
 		"Watch":   {Safety: policy.ReadOnly, Streaming: true, Retry: retry, Stream: policy.Stream{Silence: 10 * time.Second}},
 	} {
 		want.Breaker = policy.HouseBreaker()
+		want.DeadlineMargin = 20 * ms
 		m := lookup(t, table, "/inventory.v1.Inventory/"+method)
 		if m.Unary != want || m.Stream != want {
 			t.Errorf("%s: %+v, want %+v", method, *m, want)
@@ -101,12 +102,12 @@ func TestGoodContracts(t *testing.T) {
 	}{
 		{
 			"everything of a method", nil, nil,
-			rpc{options: &mth{DeadlineMs: i64(900), AttemptTimeoutMs: i64(300), Retry: &retry{
+			rpc{options: &mth{DeadlineMs: i64(900), AttemptTimeoutMs: i64(300), DeadlineMarginMs: i64(7), Retry: &retry{
 				MaxAttempts: i32(5), Codes: []surefootv1.Code{surefootv1.Code_ABORTED, surefootv1.Code_UNAVAILABLE},
 				Backoff: &backoff{BaseMs: i64(10), MaxMs: i64(80)},
 			}}},
 			with(func(m *policy.Method) {
-				m.Deadline, m.AttemptTimeout = 900*ms, 300*ms
+				m.Deadline, m.AttemptTimeout, m.DeadlineMargin = 900*ms, 300*ms, 7*ms
 				m.Retry = policy.Retry{
 					MaxAttempts: 5, Codes: policy.Codes(codes.Aborted, codes.Unavailable), Backoff: policy.Backoff{Base: 10 * ms, Max: 80 * ms},
 				}

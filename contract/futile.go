@@ -30,6 +30,17 @@ func (p *problems) futile(at place, mo *surefootv1.Method, safety policy.Safety)
 	}
 }
 
+// vain reports a margin that options set beside a deadline which is no longer:
+// whatever is left of a call when another is made for it, the other's own deadline
+// comes first then, or a tenth of what is left does.
+func (p *problems) vain(at place, prefix string, mo *surefootv1.Method) {
+	margin, deadline := mo.GetDeadlineMarginMs(), mo.GetDeadlineMs()
+	if deadline > 0 && margin >= deadline && margin <= maxMillis {
+		p.add(at, prefix+"deadline_margin_ms", fmt.Sprintf("is %d, not below the deadline of %d ms, so it could never be kept: "+
+			"lower it, or raise deadline_ms", margin, deadline))
+	}
+}
+
 // narrowed returns what of mo is to be checked for use once over stands before
 // it: a caller who switches repeats, or the breaker, off need not mind what the
 // .proto says of them.

@@ -27,6 +27,8 @@ func TestWhatIsInheritedMayHaveNoEffect(t *testing.T) {
 		{"both of the service", nil, both, nil, nil},
 		{"a caller switches repeats off", nil, nil, codes, once},
 		{"a caller allows repeats", nil, nil, both, &mth{Retry: &retry{MaxAttempts: i32(2)}}},
+		{"a deadline below the margin of the house", nil, nil, &mth{DeadlineMs: i64(5)}, nil},
+		{"a deadline below the margin of the service", nil, &mth{DeadlineMarginMs: i64(200)}, &mth{DeadlineMs: i64(100)}, nil},
 		{"an attempt timeout of the service", nil, timeout, nil, nil},
 		{"what a KiB takes, of the service", nil, &mth{AttemptTimeoutMs: i64(10), AttemptTimeoutPerKibUs: i64(1), DeadlinePerKibUs: i64(1)}, nil, nil},
 		{"a bound of repeats, of the service", nil, &mth{Retry: &retry{MaxElapsedMs: i64(5000)}}, &mth{DeadlineMs: i64(1000)}, nil},

@@ -67,6 +67,7 @@ func (h inherited) inherit(at place, defaults *surefootv1.Method, p *problems) i
 	if set := codeSet(at, prefix, defaults.GetRetry(), p); set != 0 {
 		h.codes = set
 	}
+	p.vain(at, prefix, defaults)
 	p.shared(at, prefix, defaults)
 	unary := h.unary.Validate()
 	p.invalid(at, prefix, unary, above)
@@ -90,6 +91,7 @@ func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety,
 		m.Retry.Codes = h.codes
 	}
 	m.Safety = safety
+	p.vain(at, "", mo)
 	p.unsuited(at, "", mo, m)
 	p.invalid(at, "", m.Validate(), errors.Join(append(unwrap(h.unary.Validate()), unwrap(h.stream.Validate())...)...))
 	return m
@@ -130,6 +132,7 @@ func apply(m policy.Method, mo *surefootv1.Method, own bool) policy.Method {
 	case own:
 		setMillis(&m.Deadline, mo.DeadlineMs)
 	}
+	setMillis(&m.DeadlineMargin, mo.DeadlineMarginMs)
 	m.Retry = applyRetry(m.Retry, mo.GetRetry())
 	if m.Streaming {
 		m.Stream = applyStream(m.Stream, mo.GetStream(), own)

@@ -93,6 +93,12 @@ func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
 			func(place int) any { return time.Duration(10+place) * ms },
 		},
 		{
+			"deadline_margin_ms",
+			func(m *mth, place int) { m.DeadlineMarginMs = i64(int64(30 + place)) },
+			func(m policy.Method) any { return m.DeadlineMargin },
+			func(place int) any { return time.Duration(30+place) * ms },
+		},
+		{
 			"retry.max_attempts",
 			func(m *mth, place int) { m.Retry = &retry{MaxAttempts: i32(int32(1 + place))} },
 			func(m policy.Method) any { return m.Retry.MaxAttempts },
@@ -237,7 +243,7 @@ func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
 	// breakers and streams.
 	known := strings.Fields(`
 		Service.defaults Service.balance Service.retry_budget Service.connection Service.discovery Service.profiles
-		Method.deadline_ms Method.attempt_timeout_ms Method.deadline_per_kib_us Method.attempt_timeout_per_kib_us
+		Method.deadline_ms Method.deadline_margin_ms Method.attempt_timeout_ms Method.deadline_per_kib_us Method.attempt_timeout_per_kib_us
 		Method.retry Retry.max_attempts Retry.codes Retry.max_elapsed_ms Retry.backoff Backoff.base_ms Backoff.max_ms
 		Method.breaker
 		Method.stream

@@ -42,6 +42,7 @@ var methodRows = []row[policy.Method]{
 		field: "attempt_timeout_per_kib_us", get: func(m policy.Method) any { return m.AttemptTimeoutPerKiB.Microseconds() },
 		zero: none, when: unary, follows: "attempt_timeout_ms",
 	},
+	{field: "deadline_margin_ms", get: func(m policy.Method) any { return millis(m.DeadlineMargin) }, zero: none},
 	{field: "retry.max_attempts", get: func(m policy.Method) any { return int64(m.Retry.MaxAttempts) }},
 	{field: "retry.max_elapsed_ms", get: func(m policy.Method) any { return millis(m.Retry.MaxElapsed) }, zero: none},
 	{field: "retry.codes", get: func(m policy.Method) any { return codeNames(m.Retry.Codes) }, zero: none, when: func(m policy.Method) bool { return !m.ClientStreaming }},

@@ -12,7 +12,8 @@ import "time"
 // that takes a second is not worth waiting for (linkerd). Keepalive pings
 // stay above the 5 minutes that a foreign server tolerates; its time-out of
 // 2 s is what TCP_USER_TIMEOUT becomes, which finds a dead peer if nothing else
-// does. Two choices, a panic threshold of 50 % and an overprovisioning of 140 %
+// does. A hop keeps 20 ms of its caller's deadline for its own answer (boulder).
+// Two choices, a panic threshold of 50 % and an overprovisioning of 140 %
 // are Envoy's. A client that uses 250 endpoints of a larger fleet spreads well
 // and has room for 25 MB of connections.
 func House() (unary, stream Method, channel Channel) {
@@ -22,6 +23,7 @@ func House() (unary, stream Method, channel Channel) {
 	}
 	unary = Method{Deadline: 10 * time.Second, Retry: retry, Breaker: HouseBreaker()}
 	stream = Method{Streaming: true, Retry: retry, Stream: Stream{Silence: 10 * time.Second}, Breaker: HouseBreaker()}
+	unary.DeadlineMargin, stream.DeadlineMargin = 20*time.Millisecond, 20*time.Millisecond
 	channel = Channel{
 		Budget: Budget{RatioPercent: 20, MinPerSecond: 1, Window: 10 * time.Second},
 		Connection: Connection{

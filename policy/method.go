@@ -54,6 +54,9 @@ type Method struct {
 	// the options of a call say, because only at its end is known what the
 	// contract allows. Zero is no cap.
 	MaxDeadline, MaxAttemptTimeout time.Duration
+	// DeadlineMargin is what a call that is made while serving another one leaves
+	// of that one's deadline, as far as [Method.PassOn] says. Zero is nothing.
+	DeadlineMargin time.Duration
 	// Safety says whether an attempt that may have reached a handler may be
 	// repeated.
 	Safety Safety
@@ -99,6 +102,9 @@ func (m Method) Validate() error {
 	}
 	if m.AttemptTimeout < 0 {
 		bad("attempt_timeout_ms", "is %d; a time cannot be negative: remove it to inherit, or set the time an attempt may take", m.AttemptTimeout.Milliseconds())
+	}
+	if m.DeadlineMargin < 0 {
+		bad("deadline_margin_ms", "is %d; a time cannot be negative: remove it to inherit, or set 0 for no margin", m.DeadlineMargin.Milliseconds())
 	}
 	if m.Deadline > 0 && m.AttemptTimeout > m.Deadline {
 		bad("attempt_timeout_ms", "is %d, above the deadline of %d ms, so it could never take effect: lower it, or raise deadline_ms",

@@ -63,8 +63,11 @@ func (a *attemptState) Value(key any) any {
 // deadline or for its timeout or for both: contexts are what costs most here.
 func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration) {
 	a.call, a.start, a.Context = c, now, c.ctx
-	if n := c.machine.Made(); n > 1 {
-		a.Context = wire.WithPreviousAttempts(a.Context, n-1)
+	if c.marked {
+		a.Context = wire.WithRepeated(a.Context)
+	}
+	if n := c.previous(); n > 0 {
+		a.Context = wire.WithPreviousAttempts(a.Context, n)
 	}
 	switch {
 	case c.bounded:
@@ -230,6 +233,8 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 		Sent:      a.maybeSent(),
 		FromPeer:  a.fromPeer,
 		TimedOut:  a.timedOut,
+
+		NotExecuted: wire.WasNotExecuted(a.trailer, c.method),
 	}
 	if f.Code == codes.ResourceExhausted && len(a.trailer) == 0 {
 		// Unsure: a reply that is too large for this client comes with the peer's

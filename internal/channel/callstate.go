@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc/status"
 
+	"github.com/surefoot-rpc/surefoot/internal/chain"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
@@ -29,9 +30,13 @@ type callState struct {
 	verdict outcome.Verdict // on the last attempt, if it failed
 	holds   bool            // of the breaker: the ticket
 	first   attemptState
+	serving *chain.Call // for which it is made, nil if for none
+	// unprocessed is how many attempts provably reached no handler.
+	unprocessed int32
 	// ownTimeout says that the attempt timeout is this call's own, bounded that
-	// the deadline is the policy's and not the context's.
-	ownTimeout, bounded bool
+	// the deadline is the policy's and not the context's, marked that it is made for a
+	// repeat.
+	ownTimeout, bounded, marked bool
 }
 
 // trouble is what a call needs once an attempt has failed, or if somebody
@@ -50,7 +55,13 @@ type trouble struct {
 func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method, own bool, req any) *callState {
 	s := &callState{channel: c, ctx: ctx, method: method, policy: p, start: time.Now(), ownTimeout: own}
 	c.waker.Wake()
+	s.serving = chain.From(ctx)
 	s.machine = attempt.New(p, c.budget, s.terms(req))
+	if s.serving != nil && s.serving.IsRepeat() {
+		// Somebody above repeats. He decides about more, and those below are told.
+		s.marked = true
+		s.machine.Restrict()
+	}
 	if s.machine.Repeatable() {
 		c.repeatableSeen(s.start)
 	}
@@ -108,6 +119,9 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	v, evidence, pushback := a.judge(err, now)
 	if err != nil {
 		a.testify(evidence, timedOut || v == outcome.Expired)
+	}
+	if v == outcome.Unprocessed {
+		s.unprocessed++
 	}
 	if !v.SameEndpoint() && a.endpoint != nil {
 		s.avoid(a.endpoint)
@@ -207,12 +221,16 @@ func (s *callState) conclude(err error) observe.Call {
 		Err:                err,
 		Attempts:           s.story(),
 		MayHaveBeenApplied: err != nil && s.trouble != nil && s.trouble.applied,
+		RepeatRefused:      err != nil && s.machine.Refused(),
 	}
 	if s.trouble != nil {
 		c.Denial = s.trouble.denial
 	}
 	if err != nil {
 		c.Err = s.channel.cfg.CallError(c)
+	}
+	if c.RepeatRefused && s.serving != nil {
+		s.serving.Refuse(err)
 	}
 	return c
 }

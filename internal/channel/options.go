@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/surefoot-rpc/surefoot/call"
+	"github.com/surefoot-rpc/surefoot/internal/wire"
 	"github.com/surefoot-rpc/surefoot/policy"
 )
 
@@ -94,7 +95,7 @@ func (u *userOptions) deliver(err error) {
 		*h = u.header
 	}
 	for _, t := range u.trailers {
-		*t = u.trailer
+		*t = wire.HideOwn(u.trailer)
 	}
 	for _, p := range u.peers {
 		if u.peer.Addr != nil {

@@ -22,12 +22,7 @@ func (s *callState) terms(req any) attempt.Terms {
 		t.AttemptTimeout = policy.Sized(t.AttemptTimeout, p.AttemptTimeoutPerKiB, p.MaxAttemptTimeout, size)
 		s.ownTimeout = s.ownTimeout || t.AttemptTimeout != p.AttemptTimeout
 	}
-	t.Deadline, _ = s.ctx.Deadline()
-	if deadline > 0 {
-		if d := s.start.Add(deadline); t.Deadline.IsZero() || d.Before(t.Deadline) {
-			t.Deadline, s.bounded = d, true
-		}
-	}
+	t.Deadline, s.bounded = s.until(deadline)
 	return t
 }
 

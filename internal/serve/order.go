@@ -28,6 +28,10 @@ func (s *Server) layers() []layer {
 			"health", "a drain ends the health watches, with NOT_SERVING, whoever serves them",
 			nil, s.health.stream,
 		},
+		{
+			"chain", "what has expired is refused before anybody works on it; above the user's interceptors, which may make calls too, and change the error that is answered",
+			s.chainUnary, s.chainStream,
+		},
 	}
 }
 

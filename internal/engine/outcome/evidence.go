@@ -36,17 +36,28 @@ func (e Evidence) String() string {
 }
 
 // Evidence returns what an attempt with this verdict says of its endpoint. It
-// is None for [Expired]: there it depends on the attempt, and [Weigh] looks.
+// is None for [Expired] and [Stopped]: there it depends on the attempt, and [Weigh]
+// looks.
 func (v Verdict) Evidence() Evidence { return v.row().evidence }
 
 // Weigh returns what an attempt with this verdict and these facts says of its
 // endpoint. An attempt that the call's deadline ended is weighed as if there had
 // been time left: one that the endpoint had not answered by then is a timeout,
-// one that waited for a connection never reached the endpoint.
+// one that waited for a connection never reached the endpoint. One that was
+// answered with a wish for no repeat is weighed as if without it, but never bad by
+// itself: an endpoint has that wish when others fail on which it depends, and so
+// have its peers then, unless it is the endpoint after all.
 func Weigh(v Verdict, listed policy.CodeSet, f Facts) Evidence {
 	if v == Expired {
 		f.Expired = false
 		v = Judge(listed, f)
+	}
+	if v == Stopped {
+		f.Pushback = Pushback{}
+		if e := Judge(listed, f).Evidence(); e != Bad {
+			return e
+		}
+		return RateOnly
 	}
 	return v.Evidence()
 }

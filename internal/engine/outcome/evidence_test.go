@@ -18,7 +18,7 @@ func TestWhatEachVerdictSaysOfTheEndpoint(t *testing.T) {
 		Unprocessed: Connection,
 		Timeout:     Bad,
 		Lost:        Bad,
-		Stopped:     None,
+		Stopped:     None, // the same
 		Refusal:     RateOnly,
 		Transient:   None,
 		Fault:       Bad,
@@ -60,6 +60,34 @@ func TestAnExpiredCallsAttemptIsWeighedByItsFacts(t *testing.T) {
 	}
 }
 
+// A server that wants no repeat may speak for others on which it depends. It is
+// compared with its peers, and never ejected by itself.
+func TestWhoWantsNoRepeatIsComparedWithItsPeers(t *testing.T) {
+	listed := policy.Codes(codes.Aborted)
+	for _, c := range []struct {
+		code codes.Code
+		want Evidence
+	}{
+		{codes.Unavailable, RateOnly},
+		{codes.ResourceExhausted, RateOnly},
+		{codes.Internal, RateOnly},
+		{codes.Aborted, None},
+		{codes.Unimplemented, None},
+		{codes.NotFound, Good},
+	} {
+		f := Facts{Code: c.code, Sent: true, FromPeer: true, Pushback: Pushback{Given: true, Stop: true}}
+		v := Judge(listed, f)
+		if got := Weigh(v, listed, f); v != Stopped || got != c.want {
+			t.Errorf("%v: %v, %v; want it stopped and %v", c.code, v, got, c.want)
+		}
+	}
+	everything(func(listed policy.CodeSet, f Facts) {
+		if v := Judge(listed, f); v == Stopped && Weigh(v, listed, f) == Bad {
+			t.Fatalf("%+v is bad", f)
+		}
+	})
+}
+
 // Whatever ends a call, the endpoint is judged by what the endpoint did.
 func TestEvidenceDoesNotDependOnTheCallsTime(t *testing.T) {
 	everything(func(listed policy.CodeSet, f Facts) {
@@ -74,7 +102,7 @@ func TestEvidenceDoesNotDependOnTheCallsTime(t *testing.T) {
 			t.Fatalf("%+v: the caller gave up, and the endpoint is %v", f, got)
 		case f.Closing && f.Code != codes.OK && got != None:
 			t.Fatalf("%+v: the client was closed, and the endpoint is %v", f, got)
-		case f.FromPeer && f.Code == codes.NotFound && got != Good && got != None && got != RateOnly:
+		case f.FromPeer && !f.NotExecuted && f.Code == codes.NotFound && got != Good && got != None && got != RateOnly:
 			t.Fatalf("%+v: NOT_FOUND is %v", f, got)
 		case got == Bad && !f.Sent && !f.FromPeer:
 			t.Fatalf("%+v: nothing was sent, and the endpoint is bad", f)

@@ -16,7 +16,7 @@ func everything(visit func(listed policy.CodeSet, f Facts)) {
 	for code := range codes.Code(18) { // 17 does not exist
 		for _, listed := range []policy.CodeSet{0, policy.Codes(code), ^policy.Codes(code)} {
 			for _, pb := range pushbacks {
-				for bits := range 1 << 6 {
+				for bits := range 1 << 7 {
 					visit(listed, Facts{
 						Code:      code,
 						Cancelled: bits&1 != 0,
@@ -26,6 +26,8 @@ func everything(visit func(listed policy.CodeSet, f Facts)) {
 						FromPeer:  bits&16 != 0,
 						TimedOut:  bits&32 != 0,
 						Pushback:  pb,
+
+						NotExecuted: bits&64 != 0,
 					})
 				}
 			}
@@ -49,7 +51,9 @@ var table = []struct {
 		transport := map[codes.Code]bool{codes.Unavailable: true, codes.DeadlineExceeded: true, codes.Canceled: f.TimedOut}
 		return !f.FromPeer && !transport[f.Code]
 	}},
-	{Unprocessed, func(_ policy.CodeSet, f Facts) bool { return !f.FromPeer && !f.Sent }},
+	{Unprocessed, func(_ policy.CodeSet, f Facts) bool {
+		return !f.FromPeer && !f.Sent || f.FromPeer && f.NotExecuted
+	}},
 	{Timeout, func(_ policy.CodeSet, f Facts) bool {
 		own := f.TimedOut && (f.Code == codes.Canceled || f.Code == codes.DeadlineExceeded)
 		peers := f.FromPeer && f.Code == codes.DeadlineExceeded
@@ -99,7 +103,7 @@ func TestUnsafeIsRepeatedOnlyIfNoHandlerWasReached(t *testing.T) {
 			return
 		}
 		repeatable++
-		if f.Sent || f.FromPeer {
+		if (f.Sent || f.FromPeer) && (!f.FromPeer || !f.NotExecuted) {
 			t.Errorf("%+v is repeatable", f)
 		}
 	})

@@ -29,6 +29,9 @@ type Facts struct {
 	FromPeer bool
 	// TimedOut says that the attempt's own timer ended it.
 	TimedOut bool
+	// NotExecuted says that the peer claims to have refused the attempt before
+	// anything of it was executed.
+	NotExecuted bool
 	// Pushback is what the peer asked for.
 	Pushback Pushback
 }
@@ -92,7 +95,7 @@ func Judge(listed policy.CodeSet, f Facts) Verdict {
 		return Local
 	case local(f):
 		return Local
-	case !f.Sent && !f.FromPeer: // a peer that answered was sent something
+	case f.FromPeer && f.NotExecuted, !f.Sent && !f.FromPeer: // a peer that answered was sent something
 		return Unprocessed
 	case f.TimedOut && ended(f.Code), f.Code == codes.DeadlineExceeded:
 		return Timeout

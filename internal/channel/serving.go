@@ -1,0 +1,39 @@
+package channel
+
+import "time"
+
+// until returns when the call must have ended that may take so long, zero if never,
+// and whether that is sooner than its context says.
+func (s *callState) until(long time.Duration) (deadline time.Time, sooner bool) {
+	deadline, _ = s.ctx.Deadline()
+	limit := s.passedOn(deadline)
+	if long > 0 {
+		if own := s.start.Add(long); limit.IsZero() || own.Before(limit) {
+			limit = own
+		}
+	}
+	if !limit.IsZero() && (deadline.IsZero() || limit.Before(deadline)) {
+		return limit, true
+	}
+	return deadline, false
+}
+
+// passedOn returns when a call that is made while serving another one must have
+// ended, so that its server can still say what became of it; zero if there is no
+// such time. deadline is that of the context which the handler made the call with. A
+// handler that gave it a later one than its own, or none, does not wait for it.
+func (s *callState) passedOn(deadline time.Time) time.Time {
+	if s.serving == nil || deadline.IsZero() {
+		return time.Time{}
+	}
+	above, ok := s.serving.Deadline()
+	if !ok || deadline.After(above) {
+		return time.Time{}
+	}
+	return s.start.Add(s.policy.PassOn(above.Sub(s.start)))
+}
+
+// previous returns how many attempts the next one has before it that a server may
+// know of: what never reached one is not counted, as gRFC A6 has it for grpc-go's
+// own transparent retries.
+func (s *callState) previous() int { return s.machine.Made() - 1 - int(s.unprocessed) }
