@@ -12,6 +12,13 @@ import (
 // An Observer is a set of hooks, any of which may be nil. Hooks run on the path
 // of a call: they are called from many goroutines at once, must not block and
 // must not keep the slices they are given. More hooks may come.
+//
+// Endpoint and Discovery run beside the calls: one after the other, in the order
+// in which things happened, on a goroutine of the client's own, soon after they
+// happened; the last may run soon after the client was closed. If they block,
+// changes are lost, and Problem says how many.
+//
+// Any hook may close the client.
 type Observer struct {
 	// AttemptStart runs before an attempt is made.
 	AttemptStart func(ctx context.Context, method string, number int)

@@ -23,7 +23,7 @@ func (a *alarm) in(b *fleet, d time.Duration, do func()) {
 	}
 	a.timer = time.AfterFunc(d, func() {
 		b.mu.Lock()
-		defer b.unlock()
+		defer b.mu.Unlock()
 		if a.set && !b.closed {
 			a.set = false
 			do()

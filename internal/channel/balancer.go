@@ -50,7 +50,7 @@ func (builder) Build(cc balancer.ClientConn, opts balancer.BuildOptions) balance
 // grpc-go calls it from one goroutine at a time, but timers are other ones;
 // hence mu, which guards everything below it. mu is held while calling into
 // grpc-go, which never calls a balancer while it holds a lock that such calls
-// take. Observers run with mu released: what they are told waits in events.
+// take. Observers run on a goroutine of their own.
 type fleet struct {
 	cc      balancer.ClientConn
 	channel *Channel
@@ -82,29 +82,18 @@ type fleet struct {
 	returning bool          // some have less than their full weight
 	panics    bool          // too few are usable: nobody is out
 
-	events   []observe.EndpointChange // that observers have not been told of
-	lastErr  error                    // why the last connect failed
-	resolver error                    // what the resolver reported while there is no endpoint
-	pending  alarm                    // runs publish
+	lastErr  error // why the last connect failed
+	resolver error // what the resolver reported while there is no endpoint
+	pending  alarm // runs publish
 	closed   bool
 }
 
 var errNoChannel = fmt.Errorf("the balancer %q works only in channels that surefoot.NewClient makes", policyName)
 
-// unlock releases mu and tells observers what has happened.
-func (b *fleet) unlock() {
-	events := b.events
-	b.events = nil
-	b.mu.Unlock()
-	for _, e := range events {
-		b.channel.cfg.Observer.Endpoint(e)
-	}
-}
-
-// tell has observers told of e once mu is released.
+// tell has observers told of e. mu is held, which keeps the order.
 func (b *fleet) tell(e observe.EndpointChange) {
-	if b.channel.cfg.Observer.Endpoint != nil {
-		b.events = append(b.events, e)
+	if hook := b.channel.cfg.Observer.Endpoint; hook != nil {
+		b.channel.later(func() { hook(e) })
 	}
 }
 
@@ -119,13 +108,13 @@ func (b *fleet) UpdateClientConnState(s balancer.ClientConnState) error {
 	b.mu.Lock()
 	found := b.subset(discovery.Found(s.ResolverState))
 	if !slices.ContainsFunc(found, func(f resolver.Endpoint) bool { return len(f.Addresses) > 0 }) {
-		b.unlock()
+		b.mu.Unlock()
 		b.ResolverError(errors.New("the resolver found no endpoints"))
 		return balancer.ErrBadResolverState
 	}
 	b.resolver = nil
 	b.list(found)
-	b.unlock()
+	b.mu.Unlock()
 	return nil
 }
 
@@ -154,7 +143,7 @@ func (b *fleet) list(found []resolver.Endpoint) {
 		} else if e = b.known(f); e == nil {
 			e = newEndpoint(b, *f)
 			if err := b.add(e); err != nil {
-				b.channel.problem(fmt.Errorf("connect to %s: %w", e.addr, err))
+				b.channel.later(func() { b.channel.problem(fmt.Errorf("connect to %s: %w", e.addr, err)) })
 				continue
 			}
 			fresh = append(fresh, e)
@@ -254,7 +243,7 @@ func (b *fleet) connect(fresh []*endpoint) {
 // until it is ready: that it tries again is no news.
 func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
 	b.mu.Lock()
-	defer b.unlock()
+	defer b.mu.Unlock()
 	if b.closed || e.state == connectivity.Shutdown {
 		return
 	}
@@ -358,7 +347,7 @@ func (b *fleet) ResolverError(err error) {
 		return
 	}
 	b.mu.Lock()
-	defer b.unlock()
+	defer b.mu.Unlock()
 	if b.closed {
 		return
 	}

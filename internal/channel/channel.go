@@ -63,6 +63,8 @@ type Channel struct {
 	ready atomic.Pointer[picker]
 	// repeatable is when a call was made that may be repeated, to the second.
 	repeatable atomic.Int64
+	// news is what observers are yet to be told.
+	news news
 	// waker keeps the names up to date while there are calls.
 	waker discovery.Waker
 	// turn is where round robin stands. It outlives pickers and balancers.
@@ -111,7 +113,9 @@ func (c *Channel) discovery() discovery.Config {
 // discovered tells the observer of a look-up.
 func (c *Channel) discovered(e discovery.Event) {
 	if hook := c.cfg.Observer.Discovery; hook != nil {
-		hook(observe.Discovery{Target: c.cfg.Target, Host: e.Host, Endpoints: e.Endpoints, TTL: e.TTL, Err: e.Err})
+		c.later(func() {
+			hook(observe.Discovery{Target: c.cfg.Target, Host: e.Host, Endpoints: e.Endpoints, TTL: e.TTL, Err: e.Err})
+		})
 	}
 }
 
