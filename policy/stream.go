@@ -31,6 +31,11 @@ func (s Stream) Limits() bool {
 	return s.FirstMessageTimeout > 0 || s.Silence > 0 || s.MaxAge > 0 || s.SendTimeout > 0
 }
 
+// Ends reports whether anything ends a stream.
+func (s Stream) Ends() bool {
+	return s.FirstMessageTimeout > 0 || s.SilenceBreaks || s.MaxAge > 0 || s.SendTimeout > 0
+}
+
 // Resume names what of a response says how far a server stream has come, and
 // what of a request says where one is to begin. The zero Resume names nothing.
 type Resume struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+	"github.com/surefoot-rpc/surefoot/internal/engine/stream"
 	"github.com/surefoot-rpc/surefoot/internal/wire"
 )
 
@@ -29,7 +30,8 @@ type attemptState struct {
 	start  time.Time
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
 	link   link
-	light  bool // is cancelled through abort
+	light  bool         // is cancelled through abort
+	watch  *streamWatch // of a stream with limits, once it is open; else nil
 
 	// mu guards what follows. grpc-go picks and reports on the goroutine of a
 	// unary call, but on any goroutine of a stream; the timer has its own.
@@ -42,10 +44,11 @@ type attemptState struct {
 	fromPeer bool
 	trailer  metadata.MD
 	timedOut bool
-	starved  bool   // its time was up, and the budget had no repeat
-	over     bool   // it ended: its time can no longer be up
-	picks    bool   // a picker of ours was asked for an endpoint
-	abort    func() // cancels what grpc-go does for a light attempt, once it does
+	limit    stream.End // of the stream, that was reached
+	starved  bool       // its time was up, and the budget had no repeat
+	over     bool       // it ended: its time can no longer be up
+	picks    bool       // a picker of ours was asked for an endpoint
+	abort    func()     // cancels what grpc-go does for a light attempt, once it does
 }
 
 func (a *attemptState) Value(key any) any {
@@ -72,8 +75,8 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 	switch {
 	case c.bounded:
 		a.Context, a.cancel = context.WithDeadline(a.Context, c.machine.Deadline())
-	case timeout == 0:
-	case cancelKey != nil && len(c.channel.cfg.Unary) == 0 && a.Done() != nil:
+	case timeout == 0 && !c.policy.Stream.Ends():
+	case timeout > 0 && cancelKey != nil && len(c.channel.cfg.Unary) == 0 && a.Done() != nil:
 		// Nobody but grpc-go waits for this context.
 		a.light = true
 	default:
@@ -128,6 +131,9 @@ func (a *attemptState) end() (timedOut bool) {
 		a.over, timedOut = true, a.timedOut
 		a.mu.Unlock()
 	}
+	if a.watch != nil {
+		a.watch.stop()
+	}
 	if a.cancel != nil {
 		a.cancel()
 	}
@@ -157,14 +163,12 @@ func (a *attemptState) pick() []*balance.Endpoint {
 func (a *attemptState) picked(e *endpoint, counts bool) {
 	wire := e.wire.Load()
 	a.mu.Lock()
-	a.endpoint, a.counted, a.wire = e, counts, nil
+	a.endpoint, a.counted, a.wire = e, counts, wire
 	if counts {
 		e.Begin()
 	}
-	if wire != nil && !a.call.policy.Streaming {
-		a.wire = wire
-	}
-	watch := a.wire != nil && wire.life.Sent()
+	// Silence is the normal state of a stream, whose own watch looks after it.
+	watch := wire != nil && !a.call.policy.Streaming && wire.life.Sent()
 	a.mu.Unlock()
 	if watch {
 		e.fleet.checkSoon()
@@ -174,10 +178,10 @@ func (a *attemptState) picked(e *endpoint, counts bool) {
 // leave takes the attempt out of its endpoint's books. latency is negative if
 // it says nothing. mu is held.
 func (a *attemptState) leave(latency time.Duration, failed, timedOut bool) {
-	if a.wire != nil {
+	if a.wire != nil && !a.call.policy.Streaming {
 		a.wire.life.Over(timedOut)
-		a.wire = nil
 	}
+	a.wire = nil
 	if a.counted {
 		a.endpoint.End(int64(a.call.channel.clock()), latency, failed)
 		a.counted = false
@@ -233,6 +237,7 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 		Sent:      a.maybeSent(),
 		FromPeer:  a.fromPeer,
 		TimedOut:  a.timedOut,
+		Aged:      a.limit == stream.Aged,
 
 		NotExecuted: wire.WasNotExecuted(a.trailer, c.method),
 	}
@@ -252,7 +257,13 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 // says no more than that a context was cancelled. The caller has cancelled
 // nothing.
 func (a *attemptState) explain(err error, v outcome.Verdict, now time.Time) error {
-	if a.timedOut && v != outcome.Abandoned && status.Code(err) == codes.Canceled {
+	if v == outcome.Abandoned || status.Code(err) != codes.Canceled {
+		return err
+	}
+	if a.limit != stream.NoEnd {
+		return a.limitReached(now)
+	}
+	if a.timedOut {
 		return status.Errorf(codes.DeadlineExceeded, "surefoot: no reply from %s within the attempt timeout (%v)",
 			a.address(), now.Sub(a.start).Round(time.Millisecond))
 	}

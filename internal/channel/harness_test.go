@@ -33,6 +33,7 @@ type server struct {
 	get     func(ctx context.Context, r *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error)
 	reserve func(ctx context.Context, r *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error)
 	watch   func(r *inventoryv1.WatchRequest, s inventoryv1.Inventory_WatchServer) error
+	keep    func(s inventoryv1.Inventory_KeepAliveServer) error
 	gets    atomic.Int64 // attempts that reached the handler
 	applied atomic.Int64 // reservations applied
 
@@ -66,6 +67,21 @@ func (s *server) Watch(r *inventoryv1.WatchRequest, w inventoryv1.Inventory_Watc
 		return s.watch(r, w)
 	}
 	return w.Send(&inventoryv1.WatchResponse{Revision: 1, Server: s.name})
+}
+
+func (s *server) KeepAlive(k inventoryv1.Inventory_KeepAliveServer) error {
+	if s.keep != nil {
+		return s.keep(k)
+	}
+	for {
+		r, err := k.Recv()
+		if err != nil {
+			return nil //nolint:nilerr // the end, however it came about
+		}
+		if err := k.Send(&inventoryv1.KeepAliveResponse{LeaseId: r.GetLeaseId(), TtlMs: r.GetTtlMs(), Server: s.name}); err != nil {
+			return err
+		}
+	}
 }
 
 // start serves on a new listener.
@@ -133,6 +149,15 @@ func (s *server) dial(ctx context.Context) (net.Conn, error) {
 type pipe struct {
 	net.Conn
 	hung atomic.Bool
+}
+
+func (p *pipe) Read(b []byte) (int, error) {
+	for {
+		n, err := p.Conn.Read(b)
+		if err != nil || !p.hung.Load() {
+			return n, err
+		}
+	}
 }
 
 func (p *pipe) Write(b []byte) (int, error) {

@@ -9,64 +9,112 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
-// stream opens a stream. It is opened again only while it provably never
-// reached a handler: grpc-go itself does so once for a stream that a server
-// refused or that a GOAWAY passed over, and stream for one that no connection
-// could be had for. The picker sees each of these attempts.
+// stream opens a stream. It is opened again while it provably never reached a
+// handler: grpc-go itself does so once for a stream that a server refused or
+// that a GOAWAY passed over, and stream for one that no connection could be had
+// for. The picker sees each of these attempts. One of a single request may be
+// opened again until its first message has come, see serverStream.
 func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Stream, false)
 	s := &streamState{callState: c.newCall(ctx, method, p, p != &m.Stream, nil), user: user}
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	defer s.giveBackUnlessOpen()
-	var step attempt.Step // Done, if the call is not made
-	err := s.admit(m.guard)
-	if err == nil {
-		step = s.machine.Begin(s.start)
-	}
-	for {
-		switch step.Action {
-		case attempt.Start:
-			a := s.next(time.Now(), 0)
-			var cs grpc.ClientStream
-			cs, err = streamer(a, desc, cc, method, opts...)
-			if err == nil {
-				s.open(a)
-				return &clientStream{ClientStream: cs, state: s}, nil
-			}
-			step, err = s.finish(a, err)
-		case attempt.Wait:
-			if !s.wait(step.Wait) {
-				step = attempt.Step{Action: attempt.Done}
-				continue
-			}
-			step = s.resume()
-		case attempt.Done:
-			s.guard.tell(s.callState.settle(err))
-			done := s.conclude(err)
-			s.tellAll(done)
-			return nil, done.Err
+	s.dial = func(a *attemptState) (grpc.ClientStream, error) {
+		if s.machine.Made() > 1 {
+			forgetAll(opts)
 		}
+		return streamer(a, desc, cc, method, opts...)
 	}
+	in, err := s.begin(m.guard)
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	if desc.ServerStreams && !desc.ClientStreams && p.Retry.MaxAttempts > 1 {
+		return newServerStream(s, in), nil
+	}
+	return &clientStream{openStream: in, state: s}, nil
 }
 
 // A streamState is the call that a stream is.
 type streamState struct {
 	*callState
 	user *userOptions
+	dial func(*attemptState) (grpc.ClientStream, error) // makes an attempt
 
 	// mu guards what follows. A stream is opened on one goroutine and ends on
 	// any, at the latest when its context does.
-	mu      sync.Mutex
-	latest  *opened       // what grpc-go opened last
-	attempt *attemptState // of the open stream, nil before
-	over    bool
-	err     error // what the call ended with
+	mu       sync.Mutex
+	latest   *opened       // what grpc-go opened last
+	attempt  *attemptState // of the open stream, nil before
+	deciding bool          // whoever reads decides what an end means
+	over     bool
+	err      error // what the call ended with
+}
+
+// An openStream is the stream of one attempt, and its watch, if it has one.
+type openStream struct {
+	grpc.ClientStream
+	watch *streamWatch
+}
+
+func (o openStream) RecvMsg(m any) error {
+	o.watch.receive()
+	err := o.ClientStream.RecvMsg(m)
+	o.watch.received(err)
+	return err
+}
+
+func (o openStream) SendMsg(m any) error {
+	o.watch.send()
+	err := o.ClientStream.SendMsg(m)
+	o.watch.sent()
+	return err
+}
+
+func (o openStream) Header() (metadata.MD, error) {
+	end := o.watch.receiveHeader()
+	md, err := o.ClientStream.Header()
+	end()
+	return md, err
+}
+
+// begin makes the first attempts, if the breaker lets it.
+func (s *streamState) begin(g *guard) (openStream, error) {
+	if err := s.admit(g); err != nil {
+		return openStream{}, err
+	}
+	return s.run(s.machine.Begin(s.start), nil)
+}
+
+// run makes attempts, beginning with step, until one has a stream or the call
+// is over; then err is what the last one ended with.
+func (s *streamState) run(step attempt.Step, err error) (openStream, error) {
+	for {
+		switch step.Action {
+		case attempt.Start:
+			a := s.next(time.Now(), 0)
+			var cs grpc.ClientStream
+			if cs, err = s.dial(a); err == nil {
+				return s.open(a, cs), nil
+			}
+			step, err = s.finish(a, err)
+		case attempt.Wait:
+			if !s.wait(step.Wait) {
+				return openStream{}, err
+			}
+			step = s.resume()
+		case attempt.Done:
+			return openStream{}, err
+		}
+	}
 }
 
 // An opened is one stream of grpc-go. There is one for each attempt, or more
@@ -111,17 +159,22 @@ func (c *Channel) open(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Clie
 }
 
 // open says that the stream was opened by a.
-func (s *streamState) open(a *attemptState) {
+func (s *streamState) open(a *attemptState, cs grpc.ClientStream) openStream {
+	if s.policy.Stream.Limits() {
+		a.watchStream()
+	}
 	s.mu.Lock()
 	s.attempt = a
 	s.settle() // unlocks
+	return openStream{cs, a.watch}
 }
 
-// settle ends the call once the stream was open and has ended. It is called
-// with mu held and releases it: whoever reads the stream waits for the call's
-// error, and the hooks, which may use the stream, run afterwards.
+// settle ends the call once the stream was open and has ended, unless somebody
+// is about to decide what that means. It is called with mu held and releases
+// it: whoever reads the stream waits for the call's error, and the hooks, which
+// may use the stream, run afterwards.
 func (s *streamState) settle() {
-	if s.attempt == nil || s.over || s.latest == nil || !s.latest.ended {
+	if s.attempt == nil || s.over || s.deciding || s.latest == nil || !s.latest.ended {
 		s.mu.Unlock()
 		return
 	}
@@ -160,33 +213,64 @@ func (s *streamState) tellAll(done observe.Call) {
 	s.user.deliver(done.Err)
 }
 
+// fail ends the call with err, after its last attempt, and returns the caller's
+// error.
+func (s *streamState) fail(err error) error {
+	s.mu.Lock()
+	s.over = true
+	changed := s.callState.settle(err)
+	done := s.conclude(err)
+	s.err = done.Err
+	s.mu.Unlock()
+	s.guard.tell(changed)
+	s.tellAll(done)
+	return done.Err
+}
+
+// tell returns the error that ended the stream in place of grpc-go's own. EOF
+// is no error, and one that did not end the stream has no story.
+func (s *streamState) tell(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over && s.err != nil {
+		return s.err
+	}
+	return err
+}
+
 // A clientStream is an open stream whose errors tell the call's story.
 type clientStream struct {
-	grpc.ClientStream
+	openStream
+
 	state    *streamState
 	answered bool // a message was read; one goroutine reads at a time
 }
 
 func (cs *clientStream) RecvMsg(m any) error {
-	err := cs.ClientStream.RecvMsg(m)
+	err := cs.openStream.RecvMsg(m)
 	if err == nil && !cs.answered {
 		cs.answered = true
 		cs.state.answered()
 	}
-	return cs.tell(err)
+	return cs.state.tell(err)
 }
-func (cs *clientStream) SendMsg(m any) error { return cs.tell(cs.ClientStream.SendMsg(m)) }
 
-// tell returns the error that ended the stream in place of grpc-go's own. EOF
-// is no error, and one that did not end the stream has no story.
-func (cs *clientStream) tell(err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return err
+func (cs *clientStream) SendMsg(m any) error { return cs.state.tell(cs.openStream.SendMsg(m)) }
+
+// forgetAll empties what grpc-go has filled in for the user when an attempt
+// ended that is not the last.
+func forgetAll(opts []grpc.CallOption) {
+	for _, o := range opts {
+		switch o := o.(type) {
+		case grpc.HeaderCallOption:
+			*o.HeaderAddr = nil
+		case grpc.TrailerCallOption:
+			*o.TrailerAddr = nil
+		case grpc.PeerCallOption:
+			*o.PeerAddr = peer.Peer{}
+		}
 	}
-	cs.state.mu.Lock()
-	defer cs.state.mu.Unlock()
-	if cs.state.over && cs.state.err != nil {
-		return cs.state.err
-	}
-	return err
 }

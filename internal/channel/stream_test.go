@@ -55,14 +55,18 @@ func TestStreamsAreSpreadAndHaveNoDeadline(t *testing.T) {
 	})
 }
 
-// Once open, a stream that breaks is the caller's to reopen: part of it may
-// have been processed.
+// Once a message has come, a stream that breaks is the caller's to reopen: it
+// alone knows where to go on.
 func TestOpenStreamIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opened := 0
 		w := newWorld(t, 2, func(s *server) {
 			s.watch = func(_ *inventoryv1.WatchRequest, w inventoryv1.Inventory_WatchServer) error {
 				opened++
+				if err := w.Send(&inventoryv1.WatchResponse{Revision: 1}); err != nil {
+					return err
+				}
+				time.Sleep(time.Millisecond)
 				s.kill()
 				<-w.Context().Done()
 				return w.Context().Err()
@@ -75,9 +79,12 @@ func TestOpenStreamIsNotRepeated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
 		_, err = stream.Recv()
 		var ce *surefoot.CallError
-		if status.Code(err) != codes.Unavailable || !errors.As(err, &ce) || ce.Call.Attempts[0].Verdict != "lost" {
+		if status.Code(err) != codes.Unavailable || !errors.As(err, &ce) || ce.Call.Attempts[0].Verdict != "fault" {
 			t.Errorf("got %v, want UNAVAILABLE with its story", err)
 		}
 		if _, again := stream.Recv(); !errors.Is(again, err) {

@@ -13,6 +13,7 @@ func TestWhatEachVerdictCountsAsInABreaker(t *testing.T) {
 		Abandoned:   CountNone,
 		Expired:     CountFailure,
 		Local:       CountNone,
+		Aged:        CountNone,
 		Unprocessed: CountNone,
 		Timeout:     CountFailure,
 		Lost:        CountFailure,

@@ -15,6 +15,7 @@ func TestWhatEachVerdictSaysOfTheEndpoint(t *testing.T) {
 		Abandoned:   None,
 		Expired:     None, // Weigh looks at the facts
 		Local:       None,
+		Aged:        None,
 		Unprocessed: Connection,
 		Timeout:     Bad,
 		Lost:        Bad,

@@ -25,6 +25,7 @@ func everything(visit func(listed policy.CodeSet, f Facts)) {
 						Sent:      bits&8 != 0,
 						FromPeer:  bits&16 != 0,
 						TimedOut:  bits&32 != 0,
+						Aged:      bits&64 != 0,
 						Pushback:  pb,
 
 						NotExecuted: bits&64 != 0,
@@ -44,10 +45,11 @@ var table = []struct {
 	{Success, func(_ policy.CodeSet, f Facts) bool { return f.Code == 0 }},
 	{Abandoned, func(_ policy.CodeSet, f Facts) bool { return f.Cancelled }},
 	{Expired, func(_ policy.CodeSet, f Facts) bool { return f.Expired }},
+	{Local, func(_ policy.CodeSet, f Facts) bool { return f.Closing }},
+	{Aged, func(_ policy.CodeSet, f Facts) bool {
+		return f.Aged && (f.Code == codes.Canceled || f.Code == codes.DeadlineExceeded)
+	}},
 	{Local, func(_ policy.CodeSet, f Facts) bool {
-		if f.Closing {
-			return true
-		}
 		transport := map[codes.Code]bool{codes.Unavailable: true, codes.DeadlineExceeded: true, codes.Canceled: f.TimedOut}
 		return !f.FromPeer && !transport[f.Code]
 	}},

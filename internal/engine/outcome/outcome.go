@@ -32,6 +32,8 @@ type Facts struct {
 	// NotExecuted says that the peer claims to have refused the attempt before
 	// anything of it was executed.
 	NotExecuted bool
+	// Aged says that the client ended a stream at its maximum age.
+	Aged bool
 	// Pushback is what the peer asked for.
 	Pushback Pushback
 }
@@ -59,6 +61,8 @@ const (
 	Expired
 	// Local means that the client itself refused.
 	Local
+	// Aged means that a stream has lasted for as long as it may.
+	Aged
 	// Unprocessed means that the attempt provably never reached a handler.
 	Unprocessed
 	// Timeout means that the attempt took too long, and the call has time left.
@@ -93,6 +97,8 @@ func Judge(listed policy.CodeSet, f Facts) Verdict {
 		return Expired
 	case f.Closing:
 		return Local
+	case f.Aged && ended(f.Code):
+		return Aged
 	case local(f):
 		return Local
 	case f.FromPeer && f.NotExecuted, !f.Sent && !f.FromPeer: // a peer that answered was sent something
@@ -168,6 +174,7 @@ var rows = [...]row{
 	Abandoned:   {name: "abandoned"},
 	Expired:     {name: "expired", failure: true},
 	Local:       {name: "local"},
+	Aged:        {name: "aged"},
 	Unprocessed: {name: "unprocessed", repeat: AnyMethod, free: true, failure: true, evidence: Connection},
 	Timeout:     {name: "timeout", repeat: IfIdempotent, failure: true, evidence: Bad},
 	Lost:        {name: "lost", repeat: IfIdempotent, free: true, failure: true, evidence: Bad},

@@ -28,6 +28,7 @@ func cancelled(f *Facts) { f.Cancelled = true }
 func expired(f *Facts)   { f.Expired = true }
 func closing(f *Facts)   { f.Closing = true }
 func timedOut(f *Facts)  { f.TimedOut = true }
+func aged(f *Facts)      { f.Aged = true }
 func pushedBack(f *Facts) {
 	f.Pushback = Pushback{Given: true, After: time.Second}
 }
@@ -50,6 +51,9 @@ func TestEachRowOfTheTable(t *testing.T) {
 		{"no credentials", unsent.with(codes.Unauthenticated), Local},
 		{"an interceptor's plain error, before a pick", unsent.with(codes.Unknown), Local},
 		{"cancelled, but not by its timer", lost.with(codes.Canceled), Local},
+		{"a stream at its maximum age", fromPeer.with(codes.Canceled, aged), Aged},
+		{"a stream at its maximum age that nobody answered", lost.with(codes.Canceled, aged), Aged},
+		{"a stream that ended by itself at its maximum age", fromPeer.with(codes.NotFound, aged), Answer},
 		{"no connection", unsent.with(codes.Unavailable), Unprocessed},
 		{"timer passed while it waited for a connection", unsent.with(codes.Canceled, timedOut), Unprocessed},
 		{"timer passed", lost.with(codes.Canceled, timedOut), Timeout},
