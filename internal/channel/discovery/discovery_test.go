@@ -198,12 +198,15 @@ func TestSilentFamily(t *testing.T) {
 		f.set(dns.Answer{Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, TTL: time.Second, NoIPv6: errors.New("lost")}, nil)
 		pass(t, time.Minute)
 		cc.want(t)
+		f.set(dns.Answer{Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, TTL: time.Second, NoIPv6: errors.New("lost")}, nil)
+		pass(t, time.Minute)
+		cc.want(t, "10.0.0.1:80 10.0.0.2:80 [fd00::1]:80", "10.0.0.2:80 [fd00::1]:80")
 		f.set(dns.Answer{Addrs: []netip.Addr{netip.MustParseAddr("fd00::1")}, TTL: time.Second, NoIPv4: errors.New("lost")}, nil)
 		pass(t, time.Minute)
 		cc.want(t)
-		f.say(time.Second, "10.0.0.1")
+		f.say(time.Second, "10.0.0.2")
 		pass(t, 5*time.Second)
-		cc.want(t, "10.0.0.1:80")
+		cc.want(t, "10.0.0.2:80")
 	})
 }
 

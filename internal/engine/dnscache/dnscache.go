@@ -36,8 +36,9 @@ type Config struct {
 	// a zone with a TTL of a day is not why a fleet should miss a migration.
 	MaxTTL time.Duration
 	// MaxStale is how long after the last good answer its addresses stay in use
-	// when no good one follows. It is checked when a look-up fails, and idleness
-	// does not count. Zero is for ever: an address that was right an hour ago
+	// when no good one follows: for all of them, or for those of one family or
+	// one host whose part of the look-up fails. It is checked at each look-up, and
+	// idleness does not count. Zero is for ever: an address that was right an hour ago
 	// beats no address (RFC 8767 §4).
 	MaxStale time.Duration
 	// BackoffBase bounds the wait after a first failure, and doubles with each
@@ -125,6 +126,7 @@ type Entry struct {
 	nextAsk  time.Time
 	askedAt  time.Time
 	usedAt   time.Time // when the name was last known to be used
+	wokenAt  time.Time // when it was last used again after idleness
 	inFlight bool
 	hinted   bool // a hint came since the last look-up began
 	idle     bool // nobody makes calls
@@ -172,7 +174,7 @@ func (e *Entry) Answer(now time.Time, r uint64, a Answer) Step {
 			e.hinted = false
 		}
 	}
-	if !e.merge(a) {
+	if !e.merge(now, a) {
 		return e.step(nil, why+": unchanged")
 	}
 	return e.step(e.published, why+": changed")

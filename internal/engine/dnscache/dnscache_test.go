@@ -83,10 +83,21 @@ func addrs(last ...byte) []Record {
 type model struct {
 	last, before map[Families]map[Record]bool
 	goodAt       time.Time
+	woken        time.Time
+	confirmed    map[Record]time.Time
+	maxStale     time.Duration
 }
 
-func newModel() *model {
-	return &model{last: map[Families]map[Record]bool{}, before: map[Families]map[Record]bool{}}
+func newModel(maxStale time.Duration) *model {
+	return &model{
+		last: map[Families]map[Record]bool{}, before: map[Families]map[Record]bool{},
+		confirmed: map[Record]time.Time{}, maxStale: maxStale,
+	}
+}
+
+// stale is whether nobody has confirmed r for too long.
+func (m *model) stale(now time.Time, r Record) bool {
+	return m.maxStale > 0 && now.Sub(m.confirmed[r]) >= m.maxStale && now.Sub(m.woken) >= m.maxStale
 }
 
 func (m *model) answer(now time.Time, a Answer) {
@@ -99,6 +110,7 @@ func (m *model) answer(now time.Time, a Answer) {
 		for _, addr := range a.Records {
 			if familyOf(addr.Addr) == f {
 				seen[addr] = true
+				m.confirmed[addr] = now
 			}
 		}
 		if a.Unanswered&f == 0 {
@@ -108,7 +120,14 @@ func (m *model) answer(now time.Time, a Answer) {
 		// What is seen is fresh; all else is as old as it was.
 		merged := map[Record]bool{}
 		for addr := range m.last[f] {
-			merged[addr] = true
+			if !m.stale(now, addr) {
+				merged[addr] = true
+			}
+		}
+		for addr := range m.before[f] {
+			if m.stale(now, addr) {
+				delete(m.before[f], addr)
+			}
 		}
 		for addr := range seen {
 			merged[addr] = true
@@ -175,7 +194,7 @@ func run(t *testing.T, seed uint64, ops []byte) {
 	if seed%3 == 0 {
 		cfg = Config{MinTTL: 2 * time.Second, MaxTTL: 20 * time.Second, MaxStale: 40 * time.Second, HintInterval: 3 * time.Second}
 	}
-	e, m := New(cfg), newModel()
+	e, m := New(cfg), newModel(cfg.MaxStale)
 	cfg = cfg.withDefaults()
 	now := time.Unix(1000, 0)
 	asked := time.Time{}
@@ -228,7 +247,7 @@ func run(t *testing.T, seed uint64, ops []byte) {
 			failures++
 			checkBackoff(t, cfg, period, failures, step.NextAsk.Sub(now))
 			if cfg.MaxStale > 0 && len(m.set()) > 0 && now.Sub(m.goodAt) >= cfg.MaxStale {
-				m = newModel()
+				m = newModel(cfg.MaxStale)
 				period = firstPeriod
 			}
 		case kind < 13:
@@ -268,7 +287,7 @@ func run(t *testing.T, seed uint64, ops []byte) {
 				t.Fatalf("step %d: wake: next look-up %v, want before %v", i/3, step.NextAsk, latest)
 			}
 			if idle {
-				m.goodAt = later(m.goodAt, now)
+				m.goodAt, m.woken = later(m.goodAt, now), now
 			}
 			idle, parked = false, false
 		default:

@@ -40,7 +40,7 @@ func (e *Entry) Wake(now time.Time, r uint64) Step {
 		return e.step(nil, "wake: it is awake")
 	}
 	e.idle, e.unasked = false, false
-	e.usedAt = now
+	e.usedAt, e.wokenAt = now, now
 	e.goodAt = later(e.goodAt, now) // nobody has asked: nothing is known to be stale
 	e.nextAsk = e.hintAt(now, r)
 	return e.step(nil, "wake: look up now")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // Families is a set of address families. The zero value is none.
@@ -56,11 +57,13 @@ func (r Record) Compare(o Record) int {
 type held struct {
 	Record
 
-	missed bool // the last answer came without it
+	missed    bool      // the last answer came without it
+	confirmed time.Time // when an answer last came with it
 }
 
-// merge brings an answer into the set and reports whether the set changed.
-func (e *Entry) merge(a Answer) bool {
+// merge brings an answer that came at now into the set and reports whether the
+// set changed.
+func (e *Entry) merge(now time.Time, a Answer) bool {
 	fresh := slices.Clone(a.Records)
 	slices.SortFunc(fresh, func(x, y Record) int {
 		if order := x.Compare(y); order != 0 {
@@ -87,20 +90,20 @@ func (e *Entry) merge(a Answer) bool {
 		switch {
 		case order == 0:
 			changed = changed || old[0].Record != fresh[0]
-			merged = append(merged, held{Record: fresh[0]})
+			merged = append(merged, held{Record: fresh[0], confirmed: now})
 			old, fresh = old[1:], fresh[1:]
 		case order > 0:
-			merged = append(merged, held{Record: fresh[0]})
+			merged = append(merged, held{Record: fresh[0], confirmed: now})
 			fresh = fresh[1:]
 			changed = true
 		default:
 			h := old[0]
 			old = old[1:]
-			if !a.silentAbout(h.Record) {
-				if h.missed {
-					changed = true
-					continue
-				}
+			switch silent := a.silentAbout(h.Record); {
+			case silent && e.stale(now, h), !silent && h.missed:
+				changed = true
+				continue
+			case !silent:
 				h.missed = true
 			}
 			merged = append(merged, h)
@@ -114,6 +117,13 @@ func (e *Entry) merge(a Answer) bool {
 		}
 	}
 	return changed
+}
+
+// stale reports whether h, of which this answer says nothing, has been confirmed
+// by none for too long. One family that fails for ever must not keep alive what
+// the other's answers say nothing of.
+func (e *Entry) stale(now time.Time, h held) bool {
+	return e.cfg.MaxStale > 0 && now.Sub(later(h.confirmed, e.wokenAt)) >= e.cfg.MaxStale
 }
 
 // silentAbout reports whether an answer without r says nothing about r.
