@@ -106,6 +106,75 @@ func TestEndpointThatIsBadIsEjectedAndComesBack(t *testing.T) {
 	}
 }
 
+// What is known of an endpoint outlives pickers, answers of the name server and
+// its connection, and is forgotten when the endpoint is gone.
+func TestEjectionOutlivesWhatIsAroundIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a sick
+		w := newWorld(t, 6, a.server(func(context.Context) error { return status.Error(codes.Unavailable, "ill") }))
+		defer w.close()
+		w.warm()
+		a.ill.Store(true)
+		w.steadily(2*time.Millisecond, 2*time.Second)
+		a.ill.Store(false) // nobody can know
+		bad := w.servers[0]
+		gets := func() int64 {
+			w.forget()
+			w.steadily(2*time.Millisecond, 200*time.Millisecond)
+			return bad.gets.Load()
+		}
+		if n := gets(); n > 1 {
+			t.Fatalf("%d calls on what should be ejected", n)
+		}
+		w.names.UpdateState(w.state(w.servers...)) // the same again
+		if n := gets(); n > 1 {
+			t.Errorf("%d calls after the names were looked up again", n)
+		}
+		w.servers[5].kill() // another picker
+		if n := gets(); n > 1 {
+			t.Errorf("%d calls after another was lost", n)
+		}
+		bad.kill()
+		bad.start()
+		time.Sleep(500 * time.Millisecond) // it is connected again
+		if n := gets(); n > 1 {
+			t.Errorf("%d calls after it was connected again", n)
+		}
+		w.names.UpdateState(w.state(w.servers[1:]...))
+		time.Sleep(15 * time.Second) // it is not waited for
+		w.names.UpdateState(w.state(w.servers...))
+		time.Sleep(time.Second)
+		if n := gets(); n < 5 {
+			t.Errorf("%d calls on an endpoint that came back to the list: it is new", n)
+		}
+	})
+}
+
+// Other weights are other shares, and no other connections.
+func TestChangedWeightsReconnectNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, nil)
+		defer w.close()
+		w.warm()
+		w.mu.Lock()
+		w.changes = nil
+		w.mu.Unlock()
+		st := w.state(w.servers...)
+		st.Endpoints[0] = endpoint.WithWeight(st.Endpoints[0], 8)
+		w.names.UpdateState(st)
+		w.forget()
+		w.steadily(time.Millisecond, time.Second)
+		if s := w.share(w.servers[0]); s < 0.79 || s > 0.81 {
+			t.Errorf("a share of %.2f with eight tenths of the weights", s)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.changes) > 0 {
+			t.Errorf("changes %+v", w.changes)
+		}
+	})
+}
+
 func TestServerThatAnswersNotFoundIsNotEjected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a sick

@@ -69,6 +69,7 @@ func (b *fleet) drop(e *endpoint) {
 	b.ejected(e, false)
 	b.suspected(e, false)
 	b.forget(e)
+	b.judged, b.records, b.watched = nil, nil, nil // room that would hold on to it
 	e.state = connectivity.Shutdown
 	e.SetLost(true)
 	e.stopWaiting()
