@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	_ "google.golang.org/grpc/balancer/ringhash" // registers the policy
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/surefoot-rpc/surefoot"
@@ -20,6 +21,7 @@ type channel interface {
 
 const (
 	roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
+	ringHash   = `{"loadBalancingConfig":[{"ring_hash_experimental":{"requestHashHeader":"` + scenario.KeyHeader + `"}}]}`
 
 	// retryPolicy repeats every method, as those do who have heard that gRPC
 	// can. The numbers of the throttling are those of gRFC A6.
@@ -48,6 +50,8 @@ func dial(how protocol.Further, contract []surefoot.ClientOption, more ...grpc.D
 		return grpc.NewClient(how.Target, plain...)
 	case scenario.GRPCRoundRobin, scenario.GRPCMaxAge:
 		return with(roundRobin)
+	case scenario.GRPCRingHash:
+		return with(ringHash)
 	case scenario.GRPCRetryPolicy:
 		return with(retryPolicy)
 	case scenario.GRPCNaive:

@@ -110,6 +110,19 @@ func TestWhatFollowsFromAScenario(t *testing.T) {
 	}
 }
 
+func TestRingHashNeedsKeys(t *testing.T) {
+	const want = `the arm "grpc-go ring_hash" needs load.keys, by which it hashes: add them`
+	for load, refused := range map[string]bool{"{clients: 2, rate: 10, duration: 5s, keys: 8}": false, "{clients: 2, rate: 10, duration: 5s}": true} {
+		_, err := scenario.Parse("s.yaml", []byte("summary: keys\nfleet: {servers: 2}\nload: "+load+"\narms: [grpc-go ring_hash]\n"))
+		if err == nil { // it lacks what is not of interest here
+			t.Fatal("no error")
+		}
+		if strings.Contains(err.Error(), want) != refused {
+			t.Errorf("load: %s: got %v", load, err)
+		}
+	}
+}
+
 func TestRareMistakes(t *testing.T) {
 	tests := []struct{ name, old, now, want string }{
 		{"missing field of a fault", ", factor: 2.5", "", `s.yaml:20:5: the fault slow lacks the field "factor": add it`},

@@ -15,6 +15,9 @@ func (d *decoder) fits(body ast.Node, s *Scenario) {
 	case !ages && s.Fleet.MaxConnectionAge > 0:
 		d.failf(at, "fleet.max_connection_age is for the arm %q, which does not take part: add the arm or remove the field", GRPCMaxAge)
 	}
+	if s.has(GRPCRingHash) && s.Load.Keys == 0 {
+		d.failf(at, "the arm %q needs load.keys, by which it hashes: add them", GRPCRingHash)
+	}
 	if s.Contract.Text != "" && len(s.Arms) > 0 && !s.has(Surefoot) {
 		d.failf(at, "contract is for the arm %q, which does not take part: add the arm or remove the field", Surefoot)
 	}

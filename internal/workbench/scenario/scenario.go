@@ -92,11 +92,12 @@ type Arm struct {
 // Client names a kind of client.
 type Client string
 
-// The kinds of clients. All but the first balance by round_robin.
+// The kinds of clients. All but the first and that of ring_hash balance by round_robin.
 const (
 	GRPC            Client = "grpc-go"                                // as it comes: pick_first
 	GRPCRoundRobin  Client = "grpc-go round_robin"                    // with the round_robin policy
 	GRPCMaxAge      Client = "grpc-go round_robin + MaxConnectionAge" // and with servers that close old connections
+	GRPCRingHash    Client = "grpc-go ring_hash"                      // with the ring_hash policy, by the key of the call
 	GRPCRetryPolicy Client = "grpc-go retryPolicy"                    // with its retryPolicy and retryThrottling
 	GRPCNaive       Client = "naive retries"                          // a loop around each call, as people write it
 	GRPCOwnTimeouts Client = "own timeouts"                           // a server that calls another one does not pass its caller's deadline on
@@ -105,7 +106,7 @@ const (
 
 // Clients lists all kinds of clients.
 func Clients() []Client {
-	return []Client{GRPC, GRPCRoundRobin, GRPCMaxAge, GRPCRetryPolicy, GRPCNaive, GRPCOwnTimeouts, Surefoot}
+	return []Client{GRPC, GRPCRoundRobin, GRPCMaxAge, GRPCRingHash, GRPCRetryPolicy, GRPCNaive, GRPCOwnTimeouts, Surefoot}
 }
 
 // DefaultArms lists those of the default run.
