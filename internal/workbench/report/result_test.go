@@ -126,6 +126,43 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// An arm may be judged by what another one did; by one that did nothing it cannot.
+func TestJudgeBesideAnotherArm(t *testing.T) {
+	arms := []report.Arm{
+		{Name: "hedged", Client: "surefoot", Calls: 10, OK: 10, P99: 40},
+		{Name: "not hedged", Client: "surefoot", Calls: 10, OK: 10, P99: 160, LastBad: 0},
+		{Name: "silent"},
+		{Name: "absent", Skipped: "not here", P99: 9},
+	}
+	tests := []struct {
+		beside string
+		metric scenario.Metric
+		got    float64
+		ok     bool
+	}{
+		{"not hedged", scenario.P99, 0.25, true},
+		{"not hedged", scenario.LastBad, 0, false}, // nothing to compare with
+		{"not hedged", scenario.WastedWork, 0, false},
+		{"silent", scenario.P99, 0, false},
+		{"absent", scenario.P99, 0, false},
+		{"nobody", scenario.P99, 0, false},
+	}
+	for _, test := range tests {
+		expect := []scenario.Expectation{{Arm: "hedged", Text: "t", Metric: test.metric, Beside: test.beside, Want: scenario.Bound{Op: "<=", Value: 0.5}}}
+		judged, err := report.Judge(arms, expect)
+		if err != nil || len(judged) != 1 || judged[0].Got != test.got || judged[0].OK != test.ok || judged[0].Beside != test.beside {
+			t.Errorf("%s beside %s: %+v, %v; want %v, %v", test.metric, test.beside, judged, err, test.got, test.ok)
+		}
+		s := report.Scenario{Arms: arms, Expectations: judged}
+		if s.Kept() != test.ok { // it is an arm of surefoot, whatever its name
+			t.Errorf("%s beside %s: kept: %v", test.metric, test.beside, s.Kept())
+		}
+		if board := plain(t, report.Board(s, 200)); test.ok && !strings.Contains(board, "(p99_ms is 0.25 × that of not hedged, wanted <= 0.5)") {
+			t.Errorf("the board says\n%s", board)
+		}
+	}
+}
+
 // A metric that scenarios may name has a figure.
 func TestEveryMetricHasAFigure(t *testing.T) {
 	arm := []report.Arm{{Name: "surefoot", Client: "surefoot", Calls: 1}}
