@@ -16,12 +16,13 @@ import (
 type Option struct {
 	grpc.EmptyCallOption
 	narrow func(policy.Method) policy.Method
+	key    string
 }
 
 // NoRetry makes the call's first attempt its only one.
 func NoRetry() Option {
 	return Option{narrow: func(m policy.Method) policy.Method {
-		m.Retry.MaxAttempts = 1
+		m.Retry.MaxAttempts, m.Retry.UntilDeadline = 1, false
 		m.AttemptTimeout = 0
 		return m
 	}}
@@ -50,6 +51,19 @@ func AttemptTimeout(d time.Duration) Option {
 		return m
 	}}
 }
+
+// WithIdempotencyKey brings the call's own idempotency key: each of its attempts
+// carries it, and though its method is not idempotent the call may be repeated.
+// The contract names the header that it is sent in. Where it names none the call
+// fails with INVALID_ARGUMENT; where it names a field of the request, the key is
+// set in the request and this option is not needed. "" is no key.
+//
+// A key belongs to one change: bring the same one when the same change is asked
+// for again, and never for another.
+func WithIdempotencyKey(key string) Option { return Option{key: key} }
+
+// IdempotencyKey returns the key that o brings, "" if none.
+func (o Option) IdempotencyKey() string { return o.key }
 
 // Apply returns m narrowed by o.
 func Apply(m policy.Method, o Option) policy.Method {

@@ -188,6 +188,7 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 			at = over.method(string(md.Name()))
 			if t.without&givenMethod == 0 {
 				mo = g.GetMethod()
+				d.checkKey(mo, at, in.of(at.name, "idempotency_key"), p)
 				overlay(d.options, mo)
 			}
 			if t.without&givenLevel == 0 {
@@ -202,10 +203,11 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 		case d.options.GetStream() != nil:
 			p.add(at, "stream", "is set, but the method is unary: remove it")
 		default:
-			p.futile(at, narrowed(d.options, mo), safety)
+			p.futile(at, narrowed(d.options, mo), safety, base.unary)
 		}
 		m := base.method(at, d.options, safety, streams, p)
 		p.cursor(at, m.Stream.Resume, md)
+		p.keyField(at, m.IdempotencyKey, md)
 		p.futileBreaker(at, narrowed(d.options, mo).GetBreaker(), m.Breaker)
 		m = profiles.apply(t.house.profiles.apply(m, "", p), string(md.Name()), p)
 		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
@@ -241,11 +243,12 @@ func (t *Table) compileUndescribed(o outside, methods map[string]*Methods, p *pr
 			level = surefootv1.IdempotencyLevel_IDEMPOTENCY_UNKNOWN
 		}
 		safety := safetyOf(int32(level))
-		p.futile(at, mo, safety)
+		p.futile(at, mo, safety, base.unary)
 		p.futileStream(at, mo)
 		var asStream problems // what suits one form need not suit the other
 		unary := base.method(at, mo, safety, streams{}, p)
 		p.futileBreaker(at, mo.GetBreaker(), unary.Breaker)
+		p.keyField(at, unary.IdempotencyKey, nil)
 		methods[fullMethod(protoreflect.FullName(c.GetServiceName()), protoreflect.Name(name))] = &Methods{
 			Unary:  layered(unary, name, p),
 			Stream: layered(base.method(at, mo, safety, streams{replies: true}, &asStream), name, &problems{}),
@@ -320,6 +323,9 @@ func overlay(to, from proto.Message) {
 		return
 	}
 	dst := to.ProtoReflect()
+	if below, ok := to.(*surefootv1.Retry); ok {
+		overlayLimit(below, from)
+	}
 	from.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		if fd.IsMap() && fd.MapValue().Message() != nil {
 			into := dst.Mutable(fd).Map()

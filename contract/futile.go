@@ -12,14 +12,17 @@ import (
 // futile reports what the options of a unary method set themselves and what
 // can never take effect. What a method inherits was written for others too, and
 // may suit those.
-func (p *problems) futile(at place, mo *surefootv1.Method, safety policy.Safety) {
+func (p *problems) futile(at place, mo *surefootv1.Method, safety policy.Safety, inherited policy.Method) {
+	if mo.GetIdempotencyKey().GetPlace() != nil && safety.Repeatable() {
+		p.add(at, "idempotency_key", "is set, but the method is idempotent with or without one, so it could never take effect: remove it")
+	}
 	if ro := mo.GetRetry(); ro.GetMaxAttempts() == 1 && len(ro.GetCodes()) > 0 {
 		p.add(at, "retry.codes", fmt.Sprintf("lists %v, but max_attempts is 1, so they could never take effect: "+
 			"raise retry.max_attempts, or remove the codes", ro.GetCodes()))
 	}
-	if ms := mo.GetAttemptTimeoutMs(); ms > 0 && ms <= maxMillis && !safety.Repeatable() {
+	if ms := mo.GetAttemptTimeoutMs(); ms > 0 && ms <= maxMillis && !safety.Repeatable() && applyAttempts(inherited, mo, true).IdempotencyKey == (policy.Key{}) {
 		p.add(at, "attempt_timeout_ms", fmt.Sprintf("is %d, but the method is not idempotent, so it could never take effect: "+
-			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, or remove it", ms))
+			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, name an idempotency_key, or remove it", ms))
 	}
 	if ms := mo.GetRetry().GetMaxElapsedMs(); ms > 0 && mo.GetRetry().GetMaxAttempts() == 1 {
 		p.add(at, "retry.max_elapsed_ms", fmt.Sprintf("is %d, but max_attempts is 1, so it could never take effect: "+
@@ -52,7 +55,7 @@ func narrowed(mo, over *surefootv1.Method) *surefootv1.Method {
 	}
 	mo = proto.CloneOf(mo)
 	if once {
-		mo.Retry.Codes = nil
+		mo.Retry.Codes, mo.Retry.MaxElapsedMs = nil, nil
 	}
 	if off {
 		mo.Breaker = over.GetBreaker()

@@ -69,6 +69,7 @@ func (h inherited) inherit(at place, defaults *surefootv1.Method, p *problems) i
 	}
 	p.vain(at, prefix, defaults)
 	p.shared(at, prefix, defaults)
+	p.attempts(at, prefix, defaults)
 	unary := h.unary.Validate()
 	p.invalid(at, prefix, unary, above)
 	p.invalid(at, prefix, h.stream.Validate(), errors.Join(append(unwrap(streamAbove), unwrap(unary)...)...))
@@ -83,15 +84,16 @@ func (h inherited) method(at place, mo *surefootv1.Method, safety policy.Safety,
 		from.ClientStreaming = streams.requests
 	}
 	m := apply(from, mo, true)
+	m.Safety = safety
 	switch codes := codeSet(at, "", mo.GetRetry(), p); {
 	case m.ClientStreaming:
 	case codes != 0:
 		m.Retry.Codes = codes
-	case safety.Repeatable():
+	case m.MayBeRepeatable():
 		m.Retry.Codes = h.codes
 	}
-	m.Safety = safety
 	p.vain(at, "", mo)
+	p.attempts(at, "", mo)
 	p.unsuited(at, "", mo, m)
 	p.invalid(at, "", m.Validate(), errors.Join(append(unwrap(h.unary.Validate()), unwrap(h.stream.Validate())...)...))
 	return m
@@ -116,6 +118,9 @@ func (p *problems) unsuited(at place, prefix string, mo *surefootv1.Method, m po
 	}
 	if m.Streaming {
 		p.unsuitedPayload(at, prefix, mo)
+		if mo.GetIdempotencyKey() != nil {
+			p.add(at, prefix+"idempotency_key", "is for unary methods: remove it; a stream is repeated by its idempotency_level alone")
+		}
 	}
 }
 
@@ -133,7 +138,7 @@ func apply(m policy.Method, mo *surefootv1.Method, own bool) policy.Method {
 		setMillis(&m.Deadline, mo.DeadlineMs)
 	}
 	setMillis(&m.DeadlineMargin, mo.DeadlineMarginMs)
-	m.Retry = applyRetry(m.Retry, mo.GetRetry())
+	m = applyAttempts(m, mo, own)
 	if m.Streaming {
 		m.Stream = applyStream(m.Stream, mo.GetStream(), own)
 	}
@@ -163,6 +168,12 @@ func applyRetry(r policy.Retry, ro *surefootv1.Retry) policy.Retry {
 		r.MaxAttempts = int(ro.GetMaxAttempts())
 	}
 	setMillis(&r.MaxElapsed, ro.MaxElapsedMs)
+	switch { // the two answer one question
+	case ro.UntilDeadline != nil:
+		r.UntilDeadline = ro.GetUntilDeadline()
+	case ro.MaxAttempts != nil:
+		r.UntilDeadline = false
+	}
 	if b := ro.GetBackoff(); b != nil {
 		// One that is set moves the other one, if that is inherited.
 		setMillis(&r.Backoff.Base, b.BaseMs)

@@ -9,7 +9,5 @@ var pending = map[protoreflect.FullName]bool{
 	"surefoot.v1.Method.attempt_timeout_observed": true,
 	"surefoot.v1.Method.wait_for_ready_ms":        true,
 	"surefoot.v1.Method.hedge":                    true,
-	"surefoot.v1.Method.idempotency_key":          true,
 	"surefoot.v1.Breaker.per_group":               true,
-	"surefoot.v1.Retry.until_deadline":            true,
 }

@@ -87,6 +87,12 @@ func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
 			func(place int) any { return time.Duration(10+place) * time.Microsecond },
 		},
 		{
+			"retry.until_deadline",
+			func(m *mth, place int) { m.Retry = &retry{UntilDeadline: new(place%2 == 0)} },
+			func(m policy.Method) any { return m.Retry.UntilDeadline },
+			func(place int) any { return place%2 == 0 },
+		},
+		{
 			"retry.max_elapsed_ms",
 			func(m *mth, place int) { m.Retry = &retry{MaxElapsedMs: i64(int64(10 + place))} },
 			func(m policy.Method) any { return m.Retry.MaxElapsed },
@@ -244,7 +250,8 @@ func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
 	known := strings.Fields(`
 		Service.defaults Service.balance Service.retry_budget Service.connection Service.discovery Service.profiles
 		Method.deadline_ms Method.deadline_margin_ms Method.attempt_timeout_ms Method.deadline_per_kib_us Method.attempt_timeout_per_kib_us
-		Method.retry Retry.max_attempts Retry.codes Retry.max_elapsed_ms Retry.backoff Backoff.base_ms Backoff.max_ms
+		Method.retry Retry.max_attempts Retry.codes Retry.max_elapsed_ms Retry.until_deadline Retry.backoff Backoff.base_ms Backoff.max_ms
+		Method.idempotency_key
 		Method.breaker
 		Method.stream
 		RetryBudget.ratio_percent RetryBudget.min_per_second RetryBudget.window_ms

@@ -69,6 +69,14 @@ func cursor(request, response string, step int64) *stream {
 
 var aborted = []surefootv1.Code{surefootv1.Code_ABORTED}
 
+func keyIn(header string) *surefootv1.IdempotencyKey {
+	return &surefootv1.IdempotencyKey{Place: &surefootv1.IdempotencyKey_Header{Header: header}}
+}
+
+func keyOf(field string) *surefootv1.IdempotencyKey {
+	return &surefootv1.IdempotencyKey{Place: &surefootv1.IdempotencyKey_Field{Field: field}}
+}
+
 var mistakes = []mistake{
 	// Of a method.
 	{"a negative deadline", inUnary(&mth{DeadlineMs: i64(-1)}), []string{"shop.v1.Shop/Get deadline_ms"}},
@@ -172,6 +180,31 @@ var mistakes = []mistake{
 		DeadlineMs: i64(1), DeadlinePerKibUs: i64(1), AttemptTimeoutPerKibUs: i64(1),
 	}}), []string{"shop.v1.Shop/Watch attempt_timeout_per_kib_us", "shop.v1.Shop/Watch deadline_per_kib_us"}},
 	{"a bound of repeats that comes too late", inUnary(&mth{DeadlineMs: i64(500), Retry: &retry{MaxElapsedMs: i64(500)}}), []string{"shop.v1.Shop/Get retry.max_elapsed_ms"}},
+	{"two limits of attempts", inUnary(&mth{Retry: &retry{MaxAttempts: i32(5), UntilDeadline: new(true)}}), []string{"shop.v1.Shop/Get retry.max_attempts"}},
+	{"two limits of attempts for all methods", inOptions(&svc{Defaults: &mth{Retry: &retry{MaxAttempts: i32(5), UntilDeadline: new(true)}}}), []string{"shop.v1.Shop defaults.retry.max_attempts"}},
+	{"repeats without an end", inUnary(&mth{DeadlineMs: i64(0), Retry: &retry{UntilDeadline: new(true)}}), []string{"shop.v1.Shop/Get retry.until_deadline"}},
+	{"a stream that repeats without an end", inRPC(rpc{name: "Watch", level: readOnly, replies: true, options: &mth{Retry: &retry{UntilDeadline: new(true)}}}),
+		[]string{"shop.v1.Shop/Watch retry.until_deadline"}},
+	{"a key of a method that needs none", inUnary(&mth{IdempotencyKey: keyIn("idempotency-key")}), []string{"shop.v1.Shop/Get idempotency_key"}},
+	{"a key of a stream", inRPC(rpc{name: "Watch", replies: true, options: &mth{IdempotencyKey: keyIn("idempotency-key")}}), []string{"shop.v1.Shop/Watch idempotency_key"}},
+	{"a key in a header that cannot be", inRPC(rpc{name: "Put", options: &mth{IdempotencyKey: keyIn("Idempotency-Key")}}), []string{"shop.v1.Shop/Put idempotency_key.header"}},
+	{"a key in a header of gRPC", inRPC(rpc{name: "Put", options: &mth{IdempotencyKey: keyIn("grpc-timeout")}}), []string{"shop.v1.Shop/Put idempotency_key.header"}},
+	{"a key in a field that nobody has", inRPC(rpc{name: "Put", options: &mth{IdempotencyKey: keyOf("tokn")}}), []string{"shop.v1.Shop/Put idempotency_key.field"}},
+	{"a key in a number", inRPC(rpc{name: "Put", options: &mth{IdempotencyKey: keyOf("revision")}}), []string{"shop.v1.Shop/Put idempotency_key.field"}},
+	{"a key in a field of all methods", inOptions(&svc{Defaults: &mth{IdempotencyKey: keyOf("token")}}), []string{
+		"shop.v1.Shop defaults.idempotency_key.field",
+	}},
+	{"a key in a profile", inOptions(&svc{Profiles: map[string]*profile{"calm": {Methods: map[string]*mth{"Put": {IdempotencyKey: keyIn("x")}}}}}), []string{
+		"shop.v1.Shop profiles.calm.methods.Put.idempotency_key",
+	}},
+	{"a key that the owner did not name", func(t testing.TB) contract.Sources {
+		return contract.Sources{
+			Services:  build(t, spec{name: "Shop", options: &svc{}, methods: []rpc{{name: "Put"}}}),
+			Contracts: []*given{{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Put": {Method: &mth{IdempotencyKey: keyIn("x")}}}}},
+		}
+	}, []string{"shop.v1.Shop/Put idempotency_key"}},
+	{"a key in a field of a request that nobody knows", inGo(&given{ServiceName: "etcdserverpb.KV", Methods: map[string]*givenM{"Put": {Method: &mth{IdempotencyKey: keyOf("key")}}}}),
+		[]string{"etcdserverpb.KV/Put idempotency_key.field"}},
 	{"a bound of no repeats", inUnary(&mth{Retry: &retry{MaxAttempts: i32(1), MaxElapsedMs: i64(500)}}), []string{"shop.v1.Shop/Get retry.max_elapsed_ms"}},
 	{"fields that this version does not know", inUnary(withUnknown(&mth{Retry: withUnknown(&retry{Backoff: withUnknown(&backoff{}, 3)}, 40)}, 17)), []string{
 		"shop.v1.Shop/Get field 17", "shop.v1.Shop/Get retry.backoff.field 3", "shop.v1.Shop/Get retry.field 40",

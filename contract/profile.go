@@ -24,6 +24,8 @@ func over(m policy.Method, at place, prefix string, says *surefootv1.Method, own
 	}
 	told = errors.Join(append(unwrap(m.Validate()), unwrap(told)...)...)
 	n := apply(m, says, own)
+	p.attempts(at, prefix, says)
+	p.ownersKey(at, prefix, says)
 	codes := codeSet(at, prefix, says.GetRetry(), p)
 	switch {
 	case own:
@@ -31,7 +33,7 @@ func over(m policy.Method, at place, prefix string, says *surefootv1.Method, own
 		if codes != 0 && !n.ClientStreaming {
 			n.Retry.Codes = codes
 		}
-	case n.Safety.Repeatable() && !n.ClientStreaming && codes != 0:
+	case n.MayBeRepeatable() && !n.ClientStreaming && codes != 0:
 		n.Retry.Codes = codes
 	}
 	if !own && n.Deadline > 0 && n.AttemptTimeout > n.Deadline {

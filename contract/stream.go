@@ -30,6 +30,9 @@ func applyStream(s policy.Stream, so *surefootv1.Stream, own bool) policy.Stream
 
 // shared reports what is said of several methods and can only be one's.
 func (p *problems) shared(at place, prefix string, mo *surefootv1.Method) {
+	if mo.GetIdempotencyKey().GetField() != "" {
+		p.add(at, prefix+"idempotency_key.field", "names a field of one method's request: set it on the method, or name a header that all of them use")
+	}
 	if mo.GetStream().GetResume() != nil {
 		p.add(at, prefix+"stream.resume", "names the fields of one method's messages: set it on the method")
 	}

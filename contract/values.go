@@ -43,11 +43,17 @@ var methodRows = []row[policy.Method]{
 		zero: none, when: unary, follows: "attempt_timeout_ms",
 	},
 	{field: "deadline_margin_ms", get: func(m policy.Method) any { return millis(m.DeadlineMargin) }, zero: none},
-	{field: "retry.max_attempts", get: func(m policy.Method) any { return int64(m.Retry.MaxAttempts) }},
+	{
+		field: "retry.max_attempts", get: func(m policy.Method) any { return int64(m.Retry.MaxAttempts) },
+		when: func(m policy.Method) bool { return !m.Retry.UntilDeadline },
+	},
+	{field: "retry.until_deadline", get: func(m policy.Method) any { return m.Retry.UntilDeadline }, follows: "retry.max_attempts"},
 	{field: "retry.max_elapsed_ms", get: func(m policy.Method) any { return millis(m.Retry.MaxElapsed) }, zero: none},
 	{field: "retry.codes", get: func(m policy.Method) any { return codeNames(m.Retry.Codes) }, zero: none, when: func(m policy.Method) bool { return !m.ClientStreaming }},
 	{field: "retry.backoff.base_ms", get: func(m policy.Method) any { return millis(m.Retry.Backoff.Base) }, follows: "retry.backoff.max_ms"},
 	{field: "retry.backoff.max_ms", get: func(m policy.Method) any { return millis(m.Retry.Backoff.Max) }, follows: "retry.backoff.base_ms"},
+	{field: "idempotency_key.header", get: func(m policy.Method) any { return m.IdempotencyKey.Header }, zero: none, when: unary},
+	{field: "idempotency_key.field", get: func(m policy.Method) any { return m.IdempotencyKey.Field }, zero: none, when: unary},
 	{field: "stream.first_message_timeout_ms", get: func(m policy.Method) any { return millis(m.Stream.FirstMessageTimeout) }, zero: none, when: streaming},
 	{field: "stream.silence_ms", get: func(m policy.Method) any { return millis(m.Stream.Silence) }, zero: never, when: streaming},
 	{field: "stream.silence_breaks", get: func(m policy.Method) any { return m.Stream.SilenceBreaks }, when: streaming},
@@ -145,6 +151,9 @@ func counts(m policy.Method) bool    { return trips(m) || throttles(m) }
 // idle says that an attempt timeout which was inherited does nothing.
 func idle(m policy.Method) string {
 	if m.AttemptTimeout > 0 && !m.Safety.Repeatable() {
+		if m.MayBeRepeatable() {
+			return "for calls with a key"
+		}
 		return "no effect: not idempotent"
 	}
 	return ""

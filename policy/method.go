@@ -74,6 +74,9 @@ type Method struct {
 	Hedge Hedge
 	// Breaker says when calls are not made at all.
 	Breaker Breaker
+	// IdempotencyKey is where a unary call may carry a key of its own, with which
+	// it may be repeated though the method is unsafe.
+	IdempotencyKey Key
 }
 
 // Retry is how the failed attempts of a call are repeated.
@@ -85,6 +88,9 @@ type Retry struct {
 	Codes CodeSet
 	// Backoff is the wait before a repeat.
 	Backoff Backoff
+	// UntilDeadline lets the deadline, and the budget, bound the attempts in place
+	// of MaxAttempts. It needs a deadline.
+	UntilDeadline bool
 	// MaxElapsed is how long after the beginning of the call a repeat may still
 	// start. Zero is no bound but the deadline.
 	MaxElapsed time.Duration
@@ -114,10 +120,14 @@ func (m Method) Validate() error {
 	if d := m.Retry.MaxElapsed; d < 0 {
 		bad("retry.max_elapsed_ms", "is %d; a time cannot be negative: set how long after the beginning of the call a repeat may start, 0 for no bound", d.Milliseconds())
 	}
+	if m.Retry.UntilDeadline && m.Deadline == 0 {
+		bad("retry.until_deadline", "is set, but there is no deadline that would end the repeats: set deadline_ms, or retry.max_attempts in its place")
+	}
+	m.IdempotencyKey.validate(bad)
 	if n := m.Retry.MaxAttempts; n < 1 || n > MaxAttemptsLimit {
 		bad("retry.max_attempts", "is %d: set 1 for no repeats, or 2 to %d", n, MaxAttemptsLimit)
 	}
-	if m.Retry.Codes != 0 && !m.Safety.Repeatable() {
+	if m.Retry.Codes != 0 && !m.MayBeRepeatable() {
 		bad("retry.codes", "lists %v, but the method is not idempotent, so it could be applied twice: "+
 			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, or remove the codes", m.Retry.Codes)
 	}

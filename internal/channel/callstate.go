@@ -68,6 +68,18 @@ func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method, 
 	return s
 }
 
+// begin returns the first step of the call: Done, with the error, if it is not
+// made. err says that it must not be.
+func (s *callState) begin(g *guard, err error) (attempt.Step, error) {
+	if err == nil {
+		err = s.admit(g)
+	}
+	if err != nil {
+		return attempt.Step{}, err
+	}
+	return s.machine.Begin(s.start), nil
+}
+
 // inTrouble returns s.trouble, made if need be.
 func (s *callState) inTrouble() *trouble {
 	if s.trouble == nil {

@@ -17,6 +17,7 @@ type userOptions struct {
 	trailers []*metadata.MD
 	peers    []*peer.Peer
 	finish   []func(error)
+	key      string
 
 	header  metadata.MD
 	trailer metadata.MD
@@ -47,6 +48,10 @@ func takeOptions(opts []grpc.CallOption, p *policy.Method, once bool) ([]grpc.Ca
 			u.finish = append(u.finish, o.OnFinish)
 			continue
 		case call.Option:
+			if key := o.IdempotencyKey(); key != "" {
+				u.key = key
+				continue
+			}
 			narrowed := call.Apply(*p, o)
 			p = &narrowed
 			continue

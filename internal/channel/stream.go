@@ -24,6 +24,7 @@ import (
 func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Stream, false)
+	ctx, err := user.bring(ctx, method, p)
 	s := &streamState{callState: c.newCall(ctx, method, p, p != &m.Stream, nil), user: user}
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	defer s.giveBackUnlessOpen()
@@ -33,7 +34,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 		}
 		return streamer(a, desc, cc, method, opts...)
 	}
-	in, err := s.begin(m.guard)
+	in, err := s.begin(m.guard, err)
 	if err != nil {
 		return nil, s.fail(err)
 	}
@@ -86,12 +87,14 @@ func (o openStream) Header() (metadata.MD, error) {
 	return md, err
 }
 
-// begin makes the first attempts, if the breaker lets it.
-func (s *streamState) begin(g *guard) (openStream, error) {
-	if err := s.admit(g); err != nil {
+// begin makes the first attempts, if the call may be made. err says that it must
+// not be.
+func (s *streamState) begin(g *guard, err error) (openStream, error) {
+	step, err := s.callState.begin(g, err)
+	if err != nil {
 		return openStream{}, err
 	}
-	return s.run(s.machine.Begin(s.start), nil)
+	return s.run(step, nil)
 }
 
 // run makes attempts, beginning with step, until one has a stream or the call

@@ -22,6 +22,9 @@ func (s *callState) terms(req any) attempt.Terms {
 		t.AttemptTimeout = policy.Sized(t.AttemptTimeout, p.AttemptTimeoutPerKiB, p.MaxAttemptTimeout, size)
 		s.ownTimeout = s.ownTimeout || t.AttemptTimeout != p.AttemptTimeout
 	}
+	if !t.Safety.Repeatable() && p.IdempotencyKey != (policy.Key{}) && s.hasKey(req) {
+		t.Safety = policy.Idempotent
+	}
 	t.Deadline, s.bounded = s.until(deadline)
 	return t
 }

@@ -14,13 +14,10 @@ import (
 func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Unary, true)
+	ctx, err := user.bring(ctx, method, p)
 	s := c.newCall(ctx, method, p, p != &m.Unary, req)
 	defer s.giveBack()
-	var step attempt.Step // Done, if the call is not made
-	err := s.admit(m.guard)
-	if err == nil {
-		step = s.machine.Begin(s.start)
-	}
+	step, err := s.begin(m.guard, err)
 	now := s.start
 	for {
 		switch step.Action {

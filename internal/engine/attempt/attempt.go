@@ -164,6 +164,16 @@ func (c *Call) ended(now time.Time, v outcome.Verdict, pb outcome.Pushback, fres
 	return step
 }
 
+// endless reports whether the deadline takes the place of a limit of attempts.
+func (c *Call) endless() bool {
+	return c.method.Retry.UntilDeadline && !c.terms.Deadline.IsZero()
+}
+
+// spent reports whether n attempts are as many as the call may make.
+func (c *Call) spent(n int32) bool {
+	return !c.endless() && int(n) >= c.method.Retry.MaxAttempts
+}
+
 // settle says that the call is over, whatever attempts are in flight.
 func (c *Call) settle() {
 	c.release()
@@ -214,9 +224,9 @@ func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		return c.refuse("the server asked for no repeat")
 	case !v.Repeatable(c.safety()):
 		return Step{Why: c.finality(v)}
-	case c.method.Retry.MaxAttempts <= 1: // also what does not count
+	case !c.endless() && c.method.Retry.MaxAttempts <= 1: // also what does not count
 		return Step{Why: "repeats are off"}
-	case int(c.counted) >= c.method.Retry.MaxAttempts:
+	case c.spent(c.counted):
 		return c.refuse("no attempts left")
 	case v == outcome.Missing && !fresh:
 		return c.refuse("no other endpoint left")
@@ -321,7 +331,7 @@ func (c *Call) start(now time.Time, why string) Step {
 // cancel it would turn a slow answer into none.
 func (c *Call) timeout(now time.Time) time.Duration {
 	t := c.terms.AttemptTimeout
-	if t <= 0 || !c.Repeatable() || int(c.counted+c.flying())+1 >= c.method.Retry.MaxAttempts {
+	if t <= 0 || !c.Repeatable() || c.spent(c.counted+c.flying()+1) {
 		return 0
 	}
 	if then := now.Add(t); passed(c.terms.Deadline, then) || passed(c.repeatBy, then) {

@@ -90,6 +90,10 @@ func FuzzPaidIsMade(f *testing.F) {
 			AttemptTimeout: 100 * time.Millisecond,
 			Retry:          policy.Retry{MaxAttempts: int(attempts % 11), Backoff: policy.Backoff{Base: 25 * time.Millisecond, Max: time.Second}},
 		}}
+		m[0].Retry.UntilDeadline = attempts&0x40 != 0
+		if attempts&0x80 != 0 {
+			m[0].Retry.MaxElapsed = time.Second
+		}
 		m[1] = m[0]
 		m[1].Safety = policy.Unsafe
 		l := &ledger{policy: b}

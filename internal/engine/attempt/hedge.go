@@ -50,7 +50,7 @@ func (c *Call) MayHedge() bool {
 // mayStart reports whether the limit allows an attempt more than those that
 // have ended or are in flight.
 func (c *Call) mayStart() bool {
-	return int(c.counted+c.flying()) < c.method.Retry.MaxAttempts
+	return !c.spent(c.counted + c.flying())
 }
 
 // flying returns how many attempts are in flight beside the one that begins or

@@ -94,6 +94,7 @@ func replay(t *testing.T, trace string) string {
 			}
 			policy, budget = p, NewBudget(b, start)
 			call = New(&policy, budget, Terms{Deadline: deadline, AttemptTimeout: policy.AttemptTimeout, Safety: policy.Safety})
+			policy.Retry.UntilDeadline = slices.Contains(fields, "until-deadline")
 			if slices.Contains(fields, "restricted") {
 				call.Restrict()
 			}
@@ -234,7 +235,7 @@ func readVerdict(args []string) (outcome.Verdict, error) {
 func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Budget, deadline time.Time, err error) {
 	b = policy.Budget{RatioPercent: 10_000, Window: 10 * time.Second}
 	for _, f := range fields {
-		if f == "restricted" {
+		if f == "restricted" || f == "until-deadline" {
 			continue
 		}
 		name, value, _ := strings.Cut(f, "=")
