@@ -48,6 +48,7 @@ type attemptState struct {
 	starved  bool       // its time was up, and the budget had no repeat
 	over     bool       // it ended: its time can no longer be up
 	picks    bool       // a picker of ours was asked for an endpoint
+	again    bool       // the endpoint has failed this call, and there was no other
 	abort    func()     // cancels what grpc-go does for a light attempt, once it does
 }
 
@@ -103,14 +104,15 @@ func (a *attemptState) invoke(method string, req, reply any, cc *grpc.ClientConn
 
 // expire ends an attempt that took too long, if its repeat can be paid for. An
 // attempt that waits for an endpoint has none to move away from: it is asked
-// again later.
+// again later. So is one that could only go back to where it is: to cut it once
+// more would throw away what the same slow server has done by then.
 func (a *attemptState) expire() bool {
 	a.mu.Lock()
 	end := a.cancel
 	if a.light {
 		end = a.abort
 	}
-	if end != nil && (a.endpoint != nil || a.sent) && !a.over {
+	if end != nil && (a.endpoint != nil || a.sent) && !a.over && !a.again {
 		a.timedOut = a.call.machine.GiveUp(time.Now())
 		a.starved = !a.timedOut
 	}
@@ -158,12 +160,12 @@ func (a *attemptState) pick() []*balance.Endpoint {
 	return a.call.tried()
 }
 
-// picked says that the attempt goes to e, and whether e counts what is in
-// flight.
-func (a *attemptState) picked(e *endpoint, counts bool) {
+// picked says that the attempt goes to e, whether e counts what is in flight, and
+// whether it was to be avoided.
+func (a *attemptState) picked(e *endpoint, counts, avoided bool) {
 	wire := e.wire.Load()
 	a.mu.Lock()
-	a.endpoint, a.counted, a.wire = e, counts, wire
+	a.endpoint, a.counted, a.wire, a.again = e, counts, wire, avoided
 	if counts {
 		e.Begin()
 	}

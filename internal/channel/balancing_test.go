@@ -244,6 +244,32 @@ func TestSingleEndpointIsNeverGivenUp(t *testing.T) {
 	})
 }
 
+// One address stands for many servers, and the connection is to a slow one. An
+// attempt that takes too long is moved away from it once. The repeat is on the
+// same connection, and nobody cuts it again: its answer would only come later.
+func TestOnASingleEndpointARepeatHasItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow = 600 * time.Millisecond
+		w := newWorld(t, 1, func(s *server) {
+			s.get = func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				<-time.After(slow)
+				return &inventoryv1.GetResponse{Server: s.name}, nil
+			}
+		})
+		defer w.close()
+		w.warm()
+		w.forget()
+		start := time.Now()
+		if _, err := w.stub.Get(t.Context(), getRequest); err != nil {
+			t.Fatal(err)
+		}
+		took, attempts := time.Since(start), w.servers[0].gets.Load()
+		if want := 250*time.Millisecond + slow; attempts != 2 || took < want || took > want+50*time.Millisecond {
+			t.Errorf("%d attempts and %v, want 2 and %v", attempts, took, want)
+		}
+	})
+}
+
 // The whole fleet is replaced: nobody waits for the new one.
 func TestReplacedFleetIsUsedUntilTheNewOneIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

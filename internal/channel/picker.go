@@ -60,7 +60,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if a == nil { // not made by our interceptors
 		return balancer.PickResult{SubConn: e.conn}, nil
 	}
-	a.picked(e, p.counts)
+	a.picked(e, p.counts, len(req.Avoid) > 0 && slices.Contains(req.Avoid, &e.Endpoint))
 	return balancer.PickResult{SubConn: e.conn, Done: a.done}, nil
 }
 
