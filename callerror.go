@@ -39,7 +39,8 @@ func (e *CallError) MayHaveBeenApplied() bool { return e.Call.MayHaveBeenApplied
 func (e *CallError) Denied() bool { return e.Call.Denial != nil && !e.Call.Denial.DryRun }
 
 // RepeatRefused reports whether a repeat might have helped and none was left or
-// allowed: attempts, budget or time were used up, or the server asked for none.
+// allowed: attempts, budget or time were used up, the breaker holds the method's
+// calls back, or the server asked for none.
 // To make the call again all the same only adds to what is too much already.
 func (e *CallError) RepeatRefused() bool { return e.Call.RepeatRefused }
 

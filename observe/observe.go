@@ -75,9 +75,10 @@ type Call struct {
 	// attempts may nevertheless have reached a handler.
 	MayHaveBeenApplied bool
 	// RepeatRefused says that the call failed, that a repeat might have helped, and
-	// that none was left or allowed: attempts, budget or time were used up, or the
-	// server asked for no repeat. Whoever waits for the call should not repeat it
-	// either; the answer of a server of Surefoot that fails with it says so.
+	// that none was left or allowed: attempts, budget or time were used up, the
+	// breaker holds the method's calls back, or the server asked for no repeat.
+	// Whoever waits for the call should not repeat it either; the answer of a server
+	// of Surefoot that fails with it says so.
 	RepeatRefused bool
 	// Denial is why the breaker did not let the call be made, nil if it did. Such
 	// a call has no attempts, unless it is a dry run.

@@ -2,6 +2,7 @@ package chain_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -9,25 +10,16 @@ import (
 	"time"
 
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 )
 
 // Three layers that repeat three times each would make 27 attempts of a call
-// at the bottom.
+// at the bottom. The breakers are off: they would hold back most of the calls.
 func TestThreeLayersThatFailDoNotMultiply(t *testing.T) {
 	for _, percent := range []int{100, 50} {
-		synctest.Test(t, func(t *testing.T) { testThreeLayers(t, percent) })
-	}
-}
-
-func testThreeLayers(t *testing.T, percent int) {
-	const perSecond, seconds = 50, 60
-	n := newNetwork(t)
-	defer n.close()
-	client, tiers := n.chainOf(3)
-	var mu sync.Mutex
-	dice := rand.New(rand.NewPCG(1, uint64(percent)))
-	for _, bottom := range tiers[2] {
-		bottom.get = func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+		var mu sync.Mutex
+		dice := rand.New(rand.NewPCG(1, uint64(percent)))
+		bottom := func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if dice.IntN(100) < percent {
@@ -35,19 +27,30 @@ func testThreeLayers(t *testing.T, percent int) {
 			}
 			return &inventoryv1.GetResponse{}, nil
 		}
+		synctest.Test(t, func(t *testing.T) { testThreeLayers(t, fmt.Sprint(percent, " % fail"), bottom) })
+	}
+}
+
+func testThreeLayers(t *testing.T, what string, get func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error)) {
+	const perSecond, seconds = 50, 60
+	const made = perSecond * seconds
+	n := newNetwork(t)
+	defer n.close()
+	client, tiers := n.chainOf(3, contractOf(&surefootv1.Method{Breaker: &surefootv1.Breaker{Off: new(true)}}))
+	for _, bottom := range tiers[2] {
+		bottom.get = get
 	}
 	var calls sync.WaitGroup
-	for range perSecond * seconds {
+	for range made {
 		calls.Go(func() { _, _ = client.Get(t.Context(), anvil) })
 		pass(t, time.Second/perSecond)
 	}
 	calls.Wait()
-	const made = perSecond * seconds
 	for i, name := range []string{"top", "middle", "bottom"} {
-		t.Logf("%d %% fail: %.3f attempts per call at the %s", percent, float64(reached(tiers[i]))/made, name)
+		t.Logf("%s: %.3f attempts per call at the %s", what, float64(reached(tiers[i]))/made, name)
 	}
 	// 1/s for each of the two channels to the bottom.
 	if got, most := float64(reached(tiers[2])), 1.2*made+2*seconds; got > most {
-		t.Errorf("%d %% fail: %v attempts at the bottom for %d calls, want at most %v", percent, got, made, most)
+		t.Errorf("%s: %v attempts at the bottom for %d calls, want at most %v", what, got, made, most)
 	}
 }

@@ -102,8 +102,8 @@ func surefootService(t *testing.T, opts ...surefoot.ServerOption) service {
 }
 
 // plainService is one of grpc-go's own.
-func plainService() service {
-	s := grpc.NewServer()
+func plainService(opts ...grpc.ServerOption) service {
+	s := grpc.NewServer(opts...)
 	return service{
 		register: func(impl inventoryv1.InventoryServer) { inventoryv1.RegisterInventoryServer(s, impl) },
 		serve:    func(lis net.Listener) { _ = s.Serve(lis) },

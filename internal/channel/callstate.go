@@ -233,7 +233,7 @@ func (s *callState) conclude(err error) observe.Call {
 		Err:                err,
 		Attempts:           s.story(),
 		MayHaveBeenApplied: err != nil && s.trouble != nil && s.trouble.applied,
-		RepeatRefused:      err != nil && s.machine.Refused(),
+		RepeatRefused:      err != nil && s.repeatRefused(),
 	}
 	if s.trouble != nil {
 		c.Denial = s.trouble.denial

@@ -1,6 +1,10 @@
 package channel
 
-import "time"
+import (
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
+)
 
 // until returns when the call must have ended that may take so long, zero if never,
 // and whether that is sooner than its context says.
@@ -37,3 +41,13 @@ func (s *callState) passedOn(deadline time.Time) time.Time {
 // know of: what never reached one is not counted, as gRFC A6 has it for grpc-go's
 // own transparent retries.
 func (s *callState) previous() int { return s.machine.Made() - 1 - int(s.unprocessed) }
+
+// repeatRefused reports whether the call, which failed, should not be repeated by
+// whoever made it either. A breaker that holds it back knows of the service behind it;
+// a limit of calls in flight is this client's alone, and another one may have room.
+func (s *callState) repeatRefused() bool {
+	if s.trouble != nil && s.trouble.denial != nil && !s.trouble.denial.DryRun {
+		return s.trouble.denial.Reason != breaker.Full.String()
+	}
+	return s.machine.Refused()
+}

@@ -78,3 +78,65 @@ func TestServersAreToldOfTheAttemptsBefore(t *testing.T) {
 		t.Error("the caller's context was changed")
 	}
 }
+
+func TestARepeatIsKnownByItsHeaders(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		md   metadata.MD
+		want bool
+	}{
+		{"none", metadata.MD{}, false},
+		{"a first attempt of a client that says so", metadata.Pairs(PreviousAttempts, "0"), false},
+		{"a second", metadata.Pairs(PreviousAttempts, "1"), true},
+		{"a forwarded header beside the client's own", metadata.Pairs(PreviousAttempts, "0", PreviousAttempts, "2"), true},
+		{"no number", metadata.Pairs(PreviousAttempts, "x"), false},
+		{"empty", metadata.Pairs(PreviousAttempts, ""), false},
+		{"negative", metadata.Pairs(PreviousAttempts, "-1"), false},
+		{"too large", metadata.Pairs(PreviousAttempts, "99999999999999999999"), false},
+		{"made for one", metadata.Pairs(Repeated, "1"), true},
+		{"made for one, whatever it says", metadata.Pairs(Repeated, ""), true},
+		{"made for one, and a first attempt", metadata.Pairs(Repeated, "1", PreviousAttempts, "0"), true},
+	} {
+		if got := IsRepeat(metadata.NewIncomingContext(t.Context(), c.md)); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+	if IsRepeat(t.Context()) {
+		t.Error("without headers")
+	}
+	sent, _ := metadata.FromOutgoingContext(WithRepeated(metadata.AppendToOutgoingContext(t.Context(), "x-user", "u")))
+	if !IsRepeat(metadata.NewIncomingContext(t.Context(), sent)) || len(sent.Get("x-user")) != 1 {
+		t.Errorf("sent %v", sent)
+	}
+}
+
+func TestNotExecutedIsSaidOfThisMethodAlone(t *testing.T) {
+	const method = "/inventory.v1.Inventory/Reserve"
+	for _, c := range []struct {
+		name    string
+		trailer metadata.MD
+		want    bool
+	}{
+		{"no trailer", nil, false},
+		{"another one", metadata.Pairs(Pushback, "-1"), false},
+		{"of this method", metadata.Pairs(NotExecuted, method), true},
+		{"of another method", metadata.Pairs(NotExecuted, "/stock.v1.Stock/Reserve"), false},
+		{"of none", metadata.Pairs(NotExecuted, ""), false},
+		{"voided", metadata.Pairs(NotExecuted, method, NotExecuted, ""), false},
+		{"twice", metadata.Pairs(NotExecuted, method, NotExecuted, method), false},
+	} {
+		if got := WasNotExecuted(c.trailer, method); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+func TestUsersSeeWhatIsTheirs(t *testing.T) {
+	got := HideOwn(metadata.Pairs(NotExecuted, "/a/b", Pushback, "-1", "x-user", "u"))
+	if len(got) != 2 || len(got.Get(NotExecuted)) != 0 {
+		t.Errorf("%v", got)
+	}
+	if HideOwn(nil) != nil {
+		t.Error("nothing became something")
+	}
+}
