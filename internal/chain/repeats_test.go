@@ -127,16 +127,21 @@ func TestWhatWasNotProcessedIsRepeatedForARepeat(t *testing.T) {
 		top.below = n.client([]string{"refusing", "bottom"})
 		n.serve("top", surefootService(t), top)
 		client := n.plainClient([]string{"top"})
+		for bottom.gets.Load() == 0 { // until both are connected
+			_, _ = top.below.Get(t.Context(), anvil)
+			pass(t, 10*time.Millisecond)
+		}
+		warm := int(bottom.gets.Load())
 		for range 20 {
 			ctx := metadata.AppendToOutgoingContext(t.Context(), previous, "1")
 			if _, err := client.Get(ctx, anvil); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if got := bottom.seen(repeated); len(got) != 20 || slices.Contains(got, "") {
+		if got := bottom.seen(repeated)[warm:]; len(got) != 20 || slices.Contains(got, "") {
 			t.Errorf("the mark at the bottom: %q", got)
 		}
-		if got := bottom.seen(previous); slices.Contains(got, "1") {
+		if got := bottom.seen(previous)[warm:]; slices.Contains(got, "1") {
 			t.Errorf("attempts before, at the bottom: %q", got)
 		}
 	})
