@@ -33,6 +33,7 @@ func TestGoneEndpointsAreForgotten(t *testing.T) {
 					for range 50 { // connects have a limit, and sweeps and checks run
 						cc.settle()
 						time.Sleep(200 * time.Millisecond)
+						synctest.Wait()
 					}
 				}
 				update(all)

@@ -126,7 +126,7 @@ func (c *wrappedChannel) UpdateState(s resolver.State) error {
 	if s.Endpoints == nil { // as grpc-go does, which is too late
 		for _, a := range s.Addresses {
 			e := resolver.Endpoint{Addresses: []resolver.Address{a}, Attributes: a.BalancerAttributes} //nolint:staticcheck // what it was for
-			e.Addresses[0].BalancerAttributes = nil                                                      //nolint:staticcheck // same
+			e.Addresses[0].BalancerAttributes = nil                                                    //nolint:staticcheck // same
 			s.Endpoints = append(s.Endpoints, e)
 		}
 	}
