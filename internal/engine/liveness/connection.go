@@ -30,11 +30,13 @@ type Connection struct {
 // What is known of a probe: the low bits of Connection.probe. The others are
 // its number, so that what is said of an earlier one is ignored.
 const (
-	noProbe uint64 = iota
+	_ uint64 = iota // none
 	probeStarted
 	probeSent
 	probeOver
+)
 
+const (
 	probeBits = 2
 	probeMask = 1<<probeBits - 1
 )

@@ -19,6 +19,10 @@ const (
 	// slowFor is how long a peer that answered a probe is known to be slow. It is
 	// probed before it is suspected.
 	slowFor = time.Minute
+	// strainedFor is how long a late answer to a probe counts, and mostStrained how
+	// many of its times a probe has at most for that.
+	strainedFor  = 10 * time.Second
+	mostStrained = 3
 )
 
 // A Group watches the connections of one channel. It is used by one goroutine
@@ -29,6 +33,8 @@ type Group struct {
 	due    time.Duration   // when the next one was to be; 0 is never
 	late   bool            // the last one was
 	closed []time.Duration // when connections were condemned
+	took   time.Duration   // how long the slowest answer to a probe has taken of late
+	tookAt time.Duration   // when it came
 
 	candidates []int
 	orders     []Order
@@ -139,6 +145,7 @@ func (g *Group) clear(now time.Duration, i int, c *Connection) {
 		return
 	}
 	if c.Probing() { // perhaps only the probe was answered
+		g.learn(now, c)
 		c.calm = min(c.calm+1, longest)
 		c.slow = now + slowFor
 	}
@@ -149,6 +156,28 @@ func (g *Group) clear(now time.Duration, i int, c *Connection) {
 	}
 	c.trust(now)
 	c.suspect.Store(false)
+}
+
+// learn takes note of how long an answer to a probe took.
+func (g *Group) learn(now time.Duration, c *Connection) {
+	if c.since == 0 {
+		return
+	}
+	if took := now - max(c.since, c.moved); took >= g.took || now-g.tookAt > strainedFor {
+		g.took, g.tookAt = took, now
+	}
+}
+
+// patience is how long a probe may go unanswered before its connection is
+// condemned: longer while others have answered late. When servers, or the
+// machine that they share with us, are short of processors, to close what is slow and
+// to connect anew takes what little there is.
+func (g *Group) patience(now time.Duration) time.Duration {
+	timeout := g.policy.ProbeTimeout
+	if now-g.tookAt > strainedFor {
+		return timeout
+	}
+	return min(max(timeout, 2*g.took), mostStrained*timeout)
 }
 
 // trust begins all measures anew.
@@ -212,7 +241,7 @@ func (g *Group) probe(now time.Duration, i int, c *Connection) {
 
 // judge decides over a connection with a probe.
 func (g *Group) judge(now time.Duration, i int, c *Connection) {
-	f := c.find(now, g.policy.ProbeTimeout)
+	f := c.find(now, g.policy.ProbeTimeout, g.patience(now))
 	switch {
 	case f == silence && c.state == probed:
 		g.closed = append(g.closed, now)

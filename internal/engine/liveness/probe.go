@@ -11,8 +11,8 @@ func (c *Connection) start(now time.Duration) (number uint64) {
 	return c.number
 }
 
-// stop forgets the probe.
-func (c *Connection) stop() { c.probe.Store(c.number<<probeBits | noProbe) }
+// stop forgets the probe, which leaves its number.
+func (c *Connection) stop() { c.probe.Store(c.number << probeBits) }
 
 // A finding is what a probe has shown so far.
 type finding uint8
@@ -26,12 +26,12 @@ const (
 // find returns what the probe has shown, for a connection from which nothing
 // was read since before it began.
 //
-// The peer has the probe timeout to answer, and that begins again whenever its
-// kernel acknowledges bytes in front of the probe's end: the probe is still on
-// its way then, behind an upload, and the peer could not have seen it. What is
+// The peer has as long as our patience to answer, and that begins again whenever
+// its kernel acknowledges bytes in front of the probe's end: the probe is still
+// on its way then, behind an upload, and the peer could not have seen it. What is
 // acknowledged behind the probe shows nothing: the kernel of a hung process
 // acknowledges until its buffer is full.
-func (c *Connection) find(now, timeout time.Duration) finding {
+func (c *Connection) find(now, timeout, patience time.Duration) finding {
 	p := c.probe.Load() & probeMask
 	if p == probeSent && !c.flushed { // grpc-go flushes before it pauses
 		c.flushed = c.Written.Load() != c.wrote && !c.Writing.Load()
@@ -48,7 +48,7 @@ func (c *Connection) find(now, timeout time.Duration) finding {
 	switch {
 	case c.Read.Load() != c.read: // the next check sees it
 		return waiting
-	case sent && now-max(c.since, c.moved) >= timeout && p == probeSent:
+	case sent && now-max(c.since, c.moved) >= patience && p == probeSent:
 		return silence
 	case p == probeOver,
 		p == probeStarted && now-c.began >= timeout,
