@@ -74,8 +74,9 @@ func TestTheStrongestPlaceWinsForEachFieldOfABreaker(t *testing.T) {
 		set func(*breaker, bool)
 		get func(policy.Breaker) bool
 	}{
-		"off":     {func(b *breaker, v bool) { b.Off = &v }, func(b policy.Breaker) bool { return b.Off }},
-		"dry_run": {func(b *breaker, v bool) { b.DryRun = &v }, func(b policy.Breaker) bool { return b.DryRun }},
+		"off":       {func(b *breaker, v bool) { b.Off = &v }, func(b policy.Breaker) bool { return b.Off }},
+		"dry_run":   {func(b *breaker, v bool) { b.DryRun = &v }, func(b policy.Breaker) bool { return b.DryRun }},
+		"per_group": {func(b *breaker, v bool) { b.PerGroup = &v }, func(b policy.Breaker) bool { return b.PerGroup }},
 	} {
 		everyChoice(func(chosen [places]bool, strongest int) {
 			says := func(place int) bool { return place%2 == 0 }
@@ -88,7 +89,7 @@ func TestTheStrongestPlaceWinsForEachFieldOfABreaker(t *testing.T) {
 			}
 		})
 	}
-	n := len(breakerFields) + 2
+	n := len(breakerFields) + 3
 	for _, d := range []protoreflect.MessageDescriptor{(&breaker{}).ProtoReflect().Descriptor(), (&surefootv1.Throttle{}).ProtoReflect().Descriptor()} {
 		for i := range d.Fields().Len() {
 			if fd := d.Fields().Get(i); fd.Message() == nil && !contract.Pending[fd.FullName()] {

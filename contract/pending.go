@@ -9,5 +9,4 @@ var pending = map[protoreflect.FullName]bool{
 	"surefoot.v1.Method.attempt_timeout_observed": true,
 	"surefoot.v1.Method.wait_for_ready_ms":        true,
 	"surefoot.v1.Method.hedge":                    true,
-	"surefoot.v1.Breaker.per_group":               true,
 }

@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/surefoot-rpc/surefoot/contract"
-	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 )
 
 // A field that is not obeyed is told, wherever it stands.
@@ -25,9 +24,6 @@ func TestFieldsThatAreNotImplementedAreTold(t *testing.T) {
 		case "Method":
 			set.methods[0].options = &mth{}
 			m = set.methods[0].options.ProtoReflect()
-		case "Breaker":
-			set.methods[0].options = &mth{Breaker: &surefootv1.Breaker{}}
-			m = set.methods[0].options.GetBreaker().ProtoReflect()
 		case "Retry":
 			set.methods[0].options = &mth{Retry: &retry{}}
 			m = set.methods[0].options.GetRetry().ProtoReflect()

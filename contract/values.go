@@ -73,6 +73,7 @@ var methodRows = []row[policy.Method]{
 	{field: "breaker.trials", get: func(m policy.Method) any { return int64(m.Breaker.Trials) }, when: trips},
 	{field: "breaker.successes", get: func(m policy.Method) any { return int64(m.Breaker.Successes) }, when: trips},
 	{field: "breaker.max_in_flight", get: func(m policy.Method) any { return int64(m.Breaker.MaxInFlight) }, zero: none, when: breaks},
+	{field: "breaker.per_group", get: func(m policy.Method) any { return m.Breaker.PerGroup }, when: trips},
 	{field: "breaker.throttle.accept_percent", get: func(m policy.Method) any { return int64(m.Breaker.Throttle.AcceptPercent) }, zero: off, when: breaks},
 	{field: "breaker.throttle.max_percent", get: func(m policy.Method) any { return int64(m.Breaker.Throttle.MaxPercent) }, when: throttles},
 }

@@ -1,6 +1,6 @@
 // Package endpoint holds what a resolver can say of an endpoint beside its
-// addresses: its weight and its zone. Surefoot's own DNS resolver says the
-// weights of SRV records; any other resolver of gRPC can set both.
+// addresses: its weight, its zone and its group. Surefoot's own DNS resolver says
+// the weights of SRV records; any other resolver of gRPC can set all.
 package endpoint
 
 import (
@@ -12,6 +12,7 @@ import (
 type (
 	weightKey struct{}
 	zoneKey   struct{}
+	groupKey  struct{}
 )
 
 // MaxWeight is the largest weight. Larger ones are cut to it.
@@ -40,6 +41,20 @@ func WithZone(e resolver.Endpoint, zone string) resolver.Endpoint {
 func Zone(e resolver.Endpoint) string {
 	z, _ := e.Attributes.Value(zoneKey{}).(string)
 	return z
+}
+
+// WithGroup returns e with the name of the group that it is in: endpoints that
+// fail together, such as a shard, a cell or a version of the software. A contract
+// may ask for a breaker in each group. At most 63 groups of a client have one.
+func WithGroup(e resolver.Endpoint, group string) resolver.Endpoint {
+	e.Attributes = with(e.Attributes, groupKey{}, group)
+	return e
+}
+
+// Group returns the group of e, "" if none was said.
+func Group(e resolver.Endpoint) string {
+	g, _ := e.Attributes.Value(groupKey{}).(string)
+	return g
 }
 
 func with(a *attributes.Attributes, key, value any) *attributes.Attributes {

@@ -104,6 +104,8 @@ type Denial struct {
 type BreakerChange struct {
 	// Target is what the client was made with, Method the full name.
 	Target, Method string
+	// Group is the group of endpoints whose breaker it is, "" for the method's.
+	Group string
 	// From and To are "closed", "open" or "half-open".
 	From, To string
 	// Why is what it was decided from, for people.

@@ -37,6 +37,7 @@ type attemptState struct {
 	// unary call, but on any goroutine of a stream; the timer has its own.
 	mu       sync.Mutex
 	endpoint *endpoint
+	stake    *stake        // in the breaker of its group
 	wire     *connection   // of the endpoint, at the pick
 	from     time.Duration // when it could be sent first, on the channel's clock
 	counted  bool          // among the attempts in flight
@@ -94,6 +95,7 @@ func (a *attemptState) invoke(method string, req, reply any, cc *grpc.ClientConn
 	defer func() {
 		if !returned {
 			a.end()
+			a.settleGroup(outcome.Abandoned).tell()
 			a.testify(outcome.None, false)
 		}
 	}()

@@ -160,7 +160,10 @@ func (b *fleet) list(found []resolver.Endpoint) {
 		}
 		e.named = b.update
 		changed = changed || e.found.Attributes != f.Attributes || e.leaving
-		e.found.Attributes = f.Attributes
+		if e.found.Attributes != f.Attributes {
+			e.found.Attributes = f.Attributes
+			e.regroup(b.channel)
+		}
 		endpoints = append(endpoints, e)
 	}
 	b.endpoints = endpoints

@@ -24,8 +24,9 @@ type callState struct {
 	policy  *policy.Method
 	start   time.Time
 	machine attempt.Call
-	trouble *trouble // nil while nothing went wrong
-	guard   *guard   // nil if the breaker is off, or denied the call
+	trouble *trouble     // nil while nothing went wrong
+	guard   *guard       // nil if the breaker is off, or denied the call
+	groups  *groupGuards // nil unless each group of endpoints has a breaker
 	ticket  breaker.Ticket
 	verdict outcome.Verdict // on the last attempt, if it failed
 	holds   bool            // of the breaker: the ticket
@@ -70,9 +71,9 @@ func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method, 
 
 // begin returns the first step of the call: Done, with the error, if it is not
 // made. err says that it must not be.
-func (s *callState) begin(g *guard, err error) (attempt.Step, error) {
+func (s *callState) begin(m *method, err error) (attempt.Step, error) {
 	if err == nil {
-		err = s.admit(g)
+		err = s.admit(m)
 	}
 	if err != nil {
 		return attempt.Step{}, err
@@ -122,6 +123,7 @@ func (s *callState) next(now time.Time, timeout time.Duration) *attemptState {
 func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	timedOut := a.end()
 	if err == nil {
+		a.settleGroup(outcome.Success).tell()
 		a.testify(outcome.Good, false)
 		if s.trouble == nil && !s.observed() && !timedOut {
 			return attempt.Step{}, nil
@@ -130,6 +132,7 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	now := time.Now()
 	v, evidence, pushback := a.judge(err, now)
 	if err != nil {
+		a.settleGroup(v).tell()
 		a.testify(evidence, timedOut || v == outcome.Expired)
 	}
 	if v == outcome.Unprocessed {

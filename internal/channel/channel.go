@@ -57,6 +57,7 @@ type Channel struct {
 	closing  chan struct{}
 
 	methods  methods
+	groups   groups   // of endpoints
 	timeouts timeouts // of attempts
 
 	// ready is the picker in use, nil while no endpoint is ready.

@@ -25,6 +25,7 @@ type endpoint struct {
 	addr   string                     // its own first address, for people; constant
 	record ejection.Record            // what attempts said; atomics
 	wire   atomic.Pointer[connection] // the connection of today, nil before the first
+	group  atomic.Uint32              // its number, 0 for none
 
 	// What an update and a new picker look at lies together: of a large fleet,
 	// each cache line that they need not touch counts.
@@ -55,6 +56,9 @@ func newEndpoint(b *fleet, found resolver.Endpoint) *endpoint {
 	e.ID = identify(found)
 	e.Fleet = b.load
 	e.SetLost(true)
+	if found.Attributes != nil {
+		e.regroup(b.channel)
+	}
 	return e
 }
 
@@ -72,6 +76,13 @@ func (e *endpoint) addresses() []resolver.Address {
 func (e *endpoint) weight() uint32 { return max(attribute.Weight(e.found), 1) }
 
 func (e *endpoint) zone() string { return attribute.Zone(e.found) }
+
+// regroup numbers the group that the resolver says.
+func (e *endpoint) regroup(c *Channel) {
+	n, err := c.groups.number(attribute.Group(e.found))
+	c.problem(err)
+	e.group.Store(n)
+}
 
 // ready reports whether the endpoint has a connection.
 func (e *endpoint) ready() bool { return e.state == connectivity.Ready }

@@ -13,34 +13,52 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/observe"
-	"github.com/surefoot-rpc/surefoot/policy"
 )
 
-// A guard is the breaker of a method. It outlives the method's policies.
+// A guard is the breaker of a method, or of a method in one group of endpoints.
+// It outlives the method's policies.
 type guard struct {
 	*breaker.Breaker
 
 	channel *Channel
 	method  string
+	group   string
 }
 
-// guarded returns the breaker of the method with this name, which obeys p from
-// now on, and how that changed it. The guard is nil if p lets every call
-// through. mu of the methods is held.
-func (l *learnt) guarded(c *Channel, name string, p policy.Breaker) (*guard, *breaker.Change) {
-	acts := p.Trips() || p.Throttles() || !p.Off && p.MaxInFlight > 0
-	if l.guard == nil && acts {
-		l.guard = &guard{breaker.New(p, time.Now()), c, name}
-		return l.guard, nil
+// A change is how a breaker changed, if it did.
+type change struct {
+	guard *guard
+	what  *breaker.Change
+}
+
+// tell tells the observer. No lock of a call may be held.
+func (c change) tell() { c.guard.tell(c.what) }
+
+// guarded gives m its breakers, which obey its policy from now on, and returns
+// how that changed them. mu of the methods is held.
+func (m *method) guarded(c *Channel, name string) (changed []change) {
+	p, l, now := m.Unary.Breaker, m.learnt, time.Now()
+	if l.guard != nil {
+		changed = append(changed, change{l.guard, l.guard.Configure(now, p)})
+	}
+	if l.groups != nil {
+		changed = append(changed, l.groups.configure(now, p)...)
+	}
+	if !p.Trips() && !p.Throttles() && (p.Off || p.MaxInFlight == 0) {
+		return changed
 	}
 	if l.guard == nil {
-		return nil, nil
+		l.guard = &guard{Breaker: breaker.New(p, now), channel: c, method: name}
 	}
-	changed := l.guard.Configure(time.Now(), p)
-	if !acts {
-		return nil, changed
+	m.guard = l.guard
+	if p.PerGroup && p.Trips() {
+		if l.groups == nil {
+			l.groups = &groupGuards{channel: c, method: name}
+			l.groups.configure(now, p)
+		}
+		m.groups = l.groups
 	}
-	return l.guard, changed
+	return changed
 }
 
 // tell tells the observer of a change of the breaker, if there was one.
@@ -49,26 +67,37 @@ func (g *guard) tell(c *breaker.Change) {
 		return
 	}
 	g.channel.cfg.Observer.Breaker(observe.BreakerChange{
-		Target: g.channel.cfg.Target, Method: g.method,
+		Target: g.channel.cfg.Target, Method: g.method, Group: g.group,
 		From: c.From.String(), To: c.To.String(), Why: c.Why, For: c.For, DryRun: c.DryRun,
 	})
 }
 
-// admit asks the breaker of the method whether the call is made, and returns
-// the caller's error if not. What it takes from the breaker is given back by
-// settle, or by giveBack.
-func (s *callState) admit(g *guard) error {
-	if g == nil {
+// admit asks the breakers of m whether the call is made, and returns the
+// caller's error if not. What it takes from them is given back by settle, or by
+// giveBack.
+func (s *callState) admit(m *method) error {
+	if m.guard == nil {
 		return nil
 	}
-	t, d, c := g.Allow(s.start, s.channel.cfg.Random())
-	g.tell(c)
+	if m.groups != nil {
+		if !s.policy.Breaker.DryRun && m.groups.closed(s.start) {
+			return s.deny(breaker.Denial{Reason: breaker.CircuitOpen, Why: "in every group of endpoints"})
+		}
+		s.groups = m.groups
+	}
+	t, d, c := m.guard.Allow(s.start, s.channel.cfg.Random())
+	m.guard.tell(c)
 	if d.Reason == breaker.Admitted {
-		s.guard, s.ticket, s.holds = g, t, true
+		s.guard, s.ticket, s.holds = m.guard, t, true
 		return nil
 	}
-	denial := &observe.Denial{Reason: d.Reason.String(), Why: d.Why, Since: d.Since, Wait: d.Wait, DryRun: d.DryRun}
-	s.inTrouble().denial = denial
+	return s.deny(d)
+}
+
+// deny notes that the call is not to be made, and returns the caller's error
+// unless that is a dry run.
+func (s *callState) deny(d breaker.Denial) error {
+	s.inTrouble().denial = &observe.Denial{Reason: d.Reason.String(), Why: d.Why, Since: d.Since, Wait: d.Wait, DryRun: d.DryRun}
 	if d.DryRun {
 		return nil
 	}
@@ -87,6 +116,10 @@ func (s *callState) refusal(d breaker.Denial) string {
 	ago := s.start.Sub(d.Since).Round(time.Millisecond)
 	switch d.Reason {
 	case breaker.CircuitOpen:
+		if d.Since.IsZero() {
+			fmt.Fprintf(&b, "its breaker is open %s", d.Why)
+			break
+		}
 		fmt.Fprintf(&b, "its breaker has been open for %v (%s), the next trial is in %v", ago, d.Why, d.Wait.Round(time.Millisecond))
 	case breaker.TrialsTaken:
 		fmt.Fprintf(&b, "its breaker has been half-open for %v, and other calls are trying whether it works again", ago)
@@ -100,11 +133,14 @@ func (s *callState) refusal(d breaker.Denial) string {
 
 // settle tells the breaker how the call ended, once, and returns how that
 // changed it, for tell: no lock of the call may be held then.
-func (s *callState) settle(err error) *breaker.Change {
+func (s *callState) settle(err error) *breaker.Change { return s.settleAs(s.ended(err)) }
+
+// ended returns the verdict on the last attempt, whose error is err.
+func (s *callState) ended(err error) outcome.Verdict {
 	if err == nil {
-		return s.settleAs(outcome.Success)
+		return outcome.Success
 	}
-	return s.settleAs(s.verdict)
+	return s.verdict
 }
 
 func (s *callState) settleAs(v outcome.Verdict) *breaker.Change {

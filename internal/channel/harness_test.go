@@ -313,6 +313,11 @@ func unguarded() surefoot.ClientOption {
 	return surefoot.WithHouseDefaults(&surefootv1.Service{Defaults: &surefootv1.Method{Breaker: &surefootv1.Breaker{Off: new(true)}}})
 }
 
+// problemsTo returns an observer that counts problems.
+func problemsTo(n *atomic.Int64) *observe.Observer {
+	return &observe.Observer{Problem: func(error) { n.Add(1) }}
+}
+
 // contractOf returns an option that changes the inventory's contract.
 func contractOf(methods map[string]*surefootv1.MethodContract, service *surefootv1.Service) surefoot.ClientOption {
 	return surefoot.WithContract(&surefootv1.Contract{

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/surefoot-rpc/surefoot/contract"
-	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
 )
 
 // A method is how calls of one method are made. It is immutable: a changed
@@ -14,13 +13,17 @@ import (
 type method struct {
 	*contract.Methods
 	learnt *learnt
-	guard  *guard // nil if its breaker is off
+	guard  *guard       // nil if its breaker is off
+	groups *groupGuards // nil unless each group has one
 }
 
 // learnt is what a channel has learnt of a method. It outlives the method's
 // policies.
 type learnt struct {
-	guard *guard // nil if its breaker was never on; guarded by mu of the methods
+	// Those of breakers that were never on are nil. mu of the methods guards the
+	// two pointers.
+	guard  *guard
+	groups *groupGuards
 }
 
 // maxStrangers bounds the methods that nobody knows and that something is
@@ -64,15 +67,15 @@ func (m *methods) lookup(full string, problem func(error)) *method {
 	}
 	found, changed, err := m.learn(full)
 	problem(err)
-	if changed != nil {
-		found.learnt.guard.tell(changed)
+	for _, c := range changed {
+		c.tell()
 	}
 	return found
 }
 
-// learn adds the method of this name to the table, and tells whether its
-// breaker changed because its policy did.
-func (m *methods) learn(full string) (*method, *breaker.Change, error) {
+// learn adds the method of this name to the table, and tells how its
+// breakers changed because its policy did.
+func (m *methods) learn(full string) (*method, []change, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.now.Load()
@@ -92,8 +95,7 @@ func (m *methods) learn(full string) (*method, *breaker.Change, error) {
 		m.learnt[full] = l
 	}
 	found := &method{Methods: p, learnt: l}
-	var changed *breaker.Change
-	found.guard, changed = l.guarded(m.channel, full, p.Unary.Breaker)
+	changed := found.guarded(m.channel, full)
 	next := *t
 	next.byName = maps.Clone(t.byName)
 	if next.byName == nil {

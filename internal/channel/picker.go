@@ -45,6 +45,10 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if p.keyed {
 		req.Key, req.Keyed = p.key(info)
 	}
+	guarded := a != nil && a.call.groups != nil
+	if guarded {
+		p.guide(a, &req)
+	}
 	var e *endpoint
 	if len(p.trials) > 0 && a != nil {
 		e = p.trial(a, req)
@@ -61,6 +65,9 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 		return balancer.PickResult{SubConn: e.conn}, nil
 	}
 	a.picked(e, p.counts, len(req.Avoid) > 0 && slices.Contains(req.Avoid, &e.Endpoint))
+	if guarded {
+		a.entered(e)
+	}
 	return balancer.PickResult{SubConn: e.conn, Done: a.done}, nil
 }
 
@@ -90,7 +97,7 @@ func (p *picker) trial(a *attemptState, req balance.Request) *endpoint {
 	var best *outsider
 	for i := range p.trials {
 		o := &p.trials[i]
-		if o.Lost() || !o.record.TrialDue(now) || slices.Contains(req.Avoid, &o.Endpoint) {
+		if o.Lost() || req.Shut>>o.group.Load()&1 != 0 || !o.record.TrialDue(now) || slices.Contains(req.Avoid, &o.Endpoint) {
 			continue
 		}
 		if p.order == nil {

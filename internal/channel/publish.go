@@ -122,6 +122,7 @@ func (b *fleet) picker() *picker {
 			}
 		}
 	}
+	b.channel.groups.show(p.endpoints)
 	entries := b.weigh(p.endpoints, policy)
 	b.engine(p, entries, policy)
 	return p

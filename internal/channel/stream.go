@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -34,7 +35,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 		}
 		return streamer(a, desc, cc, method, opts...)
 	}
-	in, err := s.begin(m.guard, err)
+	in, err := s.begin(m, err)
 	if err != nil {
 		return nil, s.fail(err)
 	}
@@ -89,8 +90,8 @@ func (o openStream) Header() (metadata.MD, error) {
 
 // begin makes the first attempts, if the call may be made. err says that it must
 // not be.
-func (s *streamState) begin(g *guard, err error) (openStream, error) {
-	step, err := s.callState.begin(g, err)
+func (s *streamState) begin(m *method, err error) (openStream, error) {
+	step, err := s.callState.begin(m, err)
 	if err != nil {
 		return openStream{}, err
 	}
@@ -184,10 +185,12 @@ func (s *streamState) settle() {
 	s.over = true
 	err := s.end(s.attempt, s.latest.err)
 	changed := s.callState.settle(err)
+	inGroup := s.attempt.settleGroup(s.ended(err))
 	done := s.conclude(err)
 	s.err = done.Err
 	s.mu.Unlock()
 	s.guard.tell(changed)
+	inGroup.tell()
 	s.attemptDone()
 	s.tellAll(done)
 }
@@ -206,8 +209,10 @@ func (s *streamState) giveBackUnlessOpen() {
 func (s *streamState) answered() {
 	s.mu.Lock()
 	changed := s.callState.answered()
+	inGroup := s.attempt.settleGroup(outcome.Success)
 	s.mu.Unlock()
 	s.guard.tell(changed)
+	inGroup.tell()
 }
 
 // tellAll says that the call is over.

@@ -17,7 +17,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	ctx, err := user.bring(ctx, method, p)
 	s := c.newCall(ctx, method, p, p != &m.Unary, req)
 	defer s.giveBack()
-	step, err := s.begin(m.guard, err)
+	step, err := s.begin(m, err)
 	now := s.start
 	for {
 		switch step.Action {

@@ -19,7 +19,7 @@ func (b *fleet) weigh(endpoints []*endpoint, p policy.Balance) []balance.Entry {
 	entries := make([]balance.Entry, len(endpoints))
 	plain := p.SlowStart == 0 && !b.returning
 	for i, e := range endpoints {
-		entries[i] = balance.Entry{Endpoint: &e.Endpoint, Weight: e.weight()}
+		entries[i] = balance.Entry{Endpoint: &e.Endpoint, Weight: e.weight(), Group: uint8(e.group.Load())}
 		plain = plain && entries[i].Weight == 1
 	}
 	if !plain {

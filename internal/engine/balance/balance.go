@@ -19,6 +19,7 @@ type Entry struct {
 	*Endpoint
 
 	Weight uint32 // its share relative to the others'; 0 counts as 1
+	Group  uint8  // of endpoints that fail together, below 64; 0 is none
 }
 
 func (e Entry) weight() uint32 { return max(e.Weight, 1) }
@@ -28,6 +29,9 @@ type Request struct {
 	// Avoid are the endpoints that must not be picked while another may be:
 	// those that failed this call or still work on it.
 	Avoid []*Endpoint
+	// Shut are the groups whose endpoints count as out for this request: a bit
+	// for each, the lowest for the endpoints of no group.
+	Shut uint64
 	// Now is the time in nanoseconds since a moment that stays the same.
 	// Only PeakEWMA needs it.
 	Now int64
@@ -68,15 +72,18 @@ type Ordered interface {
 }
 
 // of returns how much r prefers e.
-func (r *Request) of(e *Endpoint) rank {
+func (r *Request) of(e *Entry) rank {
 	k := lost
 	switch e.flags.Load() {
 	case 0:
 		k = fresh
+		if r.Shut != 0 && r.Shut>>e.Group&1 != 0 {
+			k = outside
+		}
 	case flagOut:
 		k = outside
 	}
-	if k != lost && len(r.Avoid) > 0 && slices.Contains(r.Avoid, e) {
+	if k != lost && len(r.Avoid) > 0 && slices.Contains(r.Avoid, e.Endpoint) {
 		k++
 	}
 	return k
@@ -91,7 +98,7 @@ func (r *Request) best(entries []Entry, start int) (rank, int) {
 		if k >= len(entries) {
 			k -= len(entries)
 		}
-		if have := r.of(entries[k].Endpoint); have < found {
+		if have := r.of(&entries[k]); have < found {
 			found, at = have, k
 			if have == fresh {
 				break

@@ -166,7 +166,7 @@ func (s *search) nearest(want rank, steps int) (nearest int, ok bool) {
 			if s.far != nil {
 				d *= s.far[k]
 			}
-			if d < least && s.admits(s.entries[k], want) {
+			if d < least && s.admits(&s.entries[k], want) {
 				nearest, least = int(k), d
 			}
 		}
@@ -174,8 +174,8 @@ func (s *search) nearest(want rank, steps int) (nearest int, ok bool) {
 	return nearest, true
 }
 
-func (s *search) admits(e Entry, want rank) bool {
-	return s.r.of(e.Endpoint) <= want && (s.most == math.Inf(1) || float64(e.InFlight()) < s.most*float64(e.weight()))
+func (s *search) admits(e *Entry, want rank) bool {
+	return s.r.of(e) <= want && (s.most == math.Inf(1) || float64(e.InFlight()) < s.most*float64(e.weight()))
 }
 
 // bound returns how many attempts an endpoint may hold per weight before the

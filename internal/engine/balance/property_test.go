@@ -22,6 +22,7 @@ func newWorld(seed uint64, n int) *world {
 	heaviest := 1 + rnd.Uint32N(20)
 	for i := range w.entries {
 		w.entries[i].Weight = rnd.Uint32N(heaviest + 1)
+		w.entries[i].Group = uint8(rnd.UintN(3)) * 31 // 0, 31 or 62
 	}
 	for _, k := range kinds() {
 		w.pickers = append(w.pickers, k.make(w.entries, nil))
@@ -44,6 +45,9 @@ func (w *world) request() Request {
 		Now: w.rnd.Int64N(1e12), Random: w.rnd.Uint64(), Key: w.rnd.Uint64(), Keyed: w.rnd.IntN(4) > 0,
 		Avoid: []*Endpoint{new(Endpoint)}, // one that is gone
 	}
+	if w.rnd.IntN(2) == 0 {
+		r.Shut = w.rnd.Uint64()
+	}
 	pAvoid := w.rnd.Float64()
 	for _, e := range w.entries {
 		if w.rnd.Float64() < pAvoid {
@@ -54,7 +58,7 @@ func (w *world) request() Request {
 }
 
 // want returns the place in the package's order of preference of the best
-// entries, by the words of its comment: 0 in and not avoided, 1 in, 2 out and
+// entries, by the words of its comment, where a group that is shut is out: 0 in and not avoided, 1 in, 2 out and
 // not avoided, 3 out, 4 lost.
 func (w *world) want(r Request) int {
 	best := 4
@@ -70,7 +74,7 @@ func (w *world) place(r Request, i int) int {
 	if e.Lost() {
 		return 4
 	}
-	if e.Out() {
+	if e.Out() || r.Shut&(1<<w.entries[i].Group) != 0 {
 		place = 2
 	}
 	if slices.Contains(r.Avoid, e) {

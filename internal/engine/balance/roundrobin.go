@@ -23,7 +23,7 @@ func (p *RoundRobin) Pick(r Request) int {
 		return -1
 	}
 	first := p.next()
-	if r.of(p.entries[first].Endpoint) == fresh {
+	if r.of(&p.entries[first]) == fresh {
 		return first
 	}
 	want, found := r.best(p.entries, first)
@@ -34,7 +34,7 @@ func (p *RoundRobin) Pick(r Request) int {
 	// others take it; found is for that.
 	k := first
 	for range len(p.entries) + 256 {
-		if r.of(p.entries[k].Endpoint) <= want {
+		if r.of(&p.entries[k]) <= want {
 			return k
 		}
 		k = p.next()

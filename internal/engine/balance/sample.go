@@ -110,7 +110,7 @@ func (s *sampler) choose(r *Request, into []int) int {
 	// A few draws in vain are cheaper than a look at every endpoint.
 	for range 4*len(into) + 8 {
 		k := s.draw(&from)
-		if r.of(s.entries[k].Endpoint) == fresh && !slices.Contains(into[:n], k) {
+		if r.of(&s.entries[k]) == fresh && !slices.Contains(into[:n], k) {
 			into[n] = k
 			if n++; n == len(into) {
 				return n
@@ -133,7 +133,7 @@ func (s *sampler) scan(r *Request, into []int, n int, from *source) int {
 	var scores [maxChoices]float64
 	drawn := n
 	for k, e := range s.entries {
-		if r.of(e.Endpoint) > want || slices.Contains(into[:drawn], k) {
+		if r.of(&s.entries[k]) > want || slices.Contains(into[:drawn], k) {
 			continue
 		}
 		score := math.Log(float64(from.next()>>11|1)/(1<<53)) / float64(e.weight())

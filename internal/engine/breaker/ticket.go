@@ -112,6 +112,24 @@ func (b *Breaker) consider(now time.Time, random uint64) (t Ticket, d Denial, c 
 	return t, d, c
 }
 
+// Admits reports whether Allow would admit a call now, as far as the circuit
+// decides. It changes nothing.
+func (b *Breaker) Admits(now time.Time) bool {
+	if b.State() == Closed {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.policy.DryRun || b.state == Closed:
+		return true
+	case b.state == Open:
+		return !now.Before(b.until)
+	default:
+		return b.trials < b.policy.Trials || now.Sub(b.granted) >= b.policy.Open
+	}
+}
+
 // Done says that the call of this ticket has ended with this verdict on its
 // last attempt. The change is nil if the circuit did not change.
 func (b *Breaker) Done(now time.Time, t Ticket, v outcome.Verdict) *Change {

@@ -1,0 +1,212 @@
+package channel
+
+import (
+	"fmt"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+	"github.com/surefoot-rpc/surefoot/policy"
+)
+
+// maxGroups bounds the groups of a channel: a bit for each, and one for the
+// endpoints of no group.
+const maxGroups = 63
+
+// groups numbers the groups of endpoints that the resolver names, from 1. A
+// number is never given to another group, or its breakers would be another's.
+type groups struct {
+	mu      sync.Mutex
+	numbers map[string]uint32
+	names   [maxGroups + 1]string // written before its number is given away
+	full    bool                  // which was told
+
+	// present has the bit of each group that has a connection.
+	present atomic.Uint64
+}
+
+// number returns the number of the group with this name, 0 for no group, and
+// why it has none though it has a name.
+func (g *groups) number(name string) (uint32, error) {
+	if name == "" {
+		return 0, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := g.numbers[name]; n != 0 {
+		return n, nil
+	}
+	if len(g.numbers) == maxGroups {
+		told := g.full
+		g.full = true
+		if told {
+			return 0, nil
+		}
+		return 0, fmt.Errorf("the resolver names more than %d groups of endpoints: %q and those that follow have no breaker of their own", maxGroups, name)
+	}
+	if g.numbers == nil {
+		g.numbers = make(map[string]uint32)
+	}
+	n := uint32(len(g.numbers) + 1)
+	g.numbers[name], g.names[n] = n, name
+	return n, nil
+}
+
+// show says which groups have a connection.
+func (g *groups) show(endpoints []*endpoint) {
+	var present uint64
+	for _, e := range endpoints {
+		if e.ready() {
+			present |= 1 << e.group.Load()
+		}
+	}
+	g.present.Store(present)
+}
+
+// A groupGuards is the breakers of one method for each group of endpoints. They
+// know circuits alone; what the service refuses, and how many calls are in
+// flight, is the method's. What counts is the attempt, which is all that a group
+// sees of a call.
+type groupGuards struct {
+	channel *Channel
+	method  string
+	each    [maxGroups + 1]atomic.Pointer[guard]
+
+	mu     sync.Mutex
+	policy policy.Breaker // of those to come
+}
+
+// configure makes all obey p from now on.
+func (g *groupGuards) configure(now time.Time, p policy.Breaker) (changed []change) {
+	p.Throttle, p.MaxInFlight = policy.Throttle{}, 0
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.policy = p; !p.PerGroup {
+		g.policy.Off = true
+	}
+	for i := range g.each {
+		if b := g.each[i].Load(); b != nil {
+			changed = append(changed, change{b, b.Configure(now, g.policy)})
+		}
+	}
+	return changed
+}
+
+// of returns the breaker of the group with this number.
+func (g *groupGuards) of(n uint32) *guard {
+	if b := g.each[n].Load(); b != nil {
+		return b
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if b := g.each[n].Load(); b != nil {
+		return b
+	}
+	b := &guard{Breaker: breaker.New(g.policy, time.Now()), channel: g.channel, method: g.method, group: g.channel.groups.names[n]}
+	g.each[n].Store(b)
+	return b
+}
+
+// shut returns the groups whose breaker admits no attempt now, and those whose
+// breaker is waiting for a trial.
+func (g *groupGuards) shut(now time.Time) (shut, due uint64) {
+	for rest := g.channel.groups.present.Load() &^ 1; rest != 0; rest &= rest - 1 {
+		n := bits.TrailingZeros64(rest)
+		b := g.each[n].Load()
+		switch {
+		case b == nil || b.State() == breaker.Closed:
+		case b.Admits(now):
+			due |= 1 << n
+		default:
+			shut |= 1 << n
+		}
+	}
+	return shut, due
+}
+
+// closed reports whether there are groups, and every endpoint is in one that
+// admits no attempt.
+func (g *groupGuards) closed(now time.Time) bool {
+	shut, _ := g.shut(now)
+	return shut != 0 && shut == g.channel.groups.present.Load()
+}
+
+// A stake is what an attempt holds of the breaker of its group.
+type stake struct {
+	guard  *guard
+	ticket breaker.Ticket
+	number uint32
+}
+
+// guide has the pick of a keep away from the groups whose breaker is open, or
+// go to one that needs a trial: the first attempts of calls are those.
+func (p *picker) guide(a *attemptState, req *balance.Request) {
+	a.settleGroup(outcome.Abandoned).tell() // of a pick that came to nothing
+	if a.call.policy.Breaker.DryRun {
+		return
+	}
+	now, g := time.Now(), a.call.groups
+	shut, due := g.shut(now)
+	req.Shut = shut | due
+	if due == 0 || a.call.machine.Made() > 1 {
+		return
+	}
+	n := uint32(bits.TrailingZeros64(due))
+	b := g.of(n)
+	t, d, c := b.Allow(now, p.channel.cfg.Random())
+	b.tell(c)
+	if d.Reason == breaker.Admitted {
+		req.Shut = ^(uint64(1) << n)
+		a.enter(&stake{b, t, n})
+	}
+}
+
+// entered notes which group the pick led to.
+func (a *attemptState) entered(e *endpoint) {
+	n := e.group.Load()
+	a.mu.Lock()
+	trial := a.stake
+	a.mu.Unlock()
+	if trial != nil && trial.number == n {
+		return
+	}
+	a.settleGroup(outcome.Abandoned).tell() // the group has nobody who could be tried
+	if n == 0 {
+		return
+	}
+	b := a.call.groups.of(n)
+	if b.State() != breaker.Closed && !a.call.policy.Breaker.DryRun {
+		return // there was no other: it is no trial
+	}
+	t, d, c := b.Allow(time.Now(), a.call.channel.cfg.Random())
+	b.tell(c)
+	if d.Reason == breaker.Admitted {
+		a.enter(&stake{b, t, n})
+	}
+}
+
+func (a *attemptState) enter(s *stake) {
+	a.mu.Lock()
+	a.stake = s
+	a.mu.Unlock()
+}
+
+// settleGroup tells the breaker of the group how the attempt ended, once, and
+// returns how that changed it.
+func (a *attemptState) settleGroup(v outcome.Verdict) change {
+	if a == nil || a.call.groups == nil {
+		return change{}
+	}
+	a.mu.Lock()
+	s := a.stake
+	a.stake = nil
+	a.mu.Unlock()
+	if s == nil {
+		return change{}
+	}
+	return change{s.guard, s.guard.Done(time.Now(), s.ticket, v)}
+}
