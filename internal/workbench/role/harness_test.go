@@ -13,9 +13,12 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
 )
 
@@ -112,4 +115,16 @@ func (p *program) tally(run protocol.Go) protocol.Tally {
 			return *line.Tally
 		}
 	}
+}
+
+// patient makes surefoot repeat nothing and probe nobody because a machine is
+// slow, so that attempts can be counted.
+func patient() []surefoot.ClientOption {
+	return []surefoot.ClientOption{surefoot.WithContract(&surefootv1.Contract{
+		ServiceName: inventoryv1.Inventory_ServiceDesc.ServiceName,
+		Service:     &surefootv1.Service{Connection: &surefootv1.Connection{Liveness: &surefootv1.Liveness{Off: proto.Bool(true)}}},
+		Methods: map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{
+			DeadlineMs: proto.Int64(60_000), AttemptTimeoutMs: proto.Int64(60_000),
+		}}},
+	})}
 }

@@ -41,7 +41,9 @@ func TestLoadCountsEveryCallOnce(t *testing.T) {
 		t.Run(string(arm), func(t *testing.T) {
 			server := &moody{Service: inventory.New("m"), every: 7, code: codes.Internal} // nobody repeats those
 			order := loadOrder(arm, server.start(t))
-			p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, nil, in, out) })
+			p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+				return Load(ctx, order, patient(), in, out)
+			})
 			p.ready()
 			got := p.tally(soon())
 			if err := <-p.ended; err != nil {
@@ -79,7 +81,9 @@ func TestLoadCountsEveryCallOnce(t *testing.T) {
 func TestLoadCountsRepeatsAsAttempts(t *testing.T) {
 	server := &moody{Service: inventory.New("m"), every: 10, code: codes.Unavailable}
 	order := loadOrder(scenario.Surefoot, server.start(t))
-	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return Load(ctx, order, nil, in, out) })
+	p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+		return Load(ctx, order, patient(), in, out)
+	})
 	p.ready()
 	run := soon()
 	run.From = run.Start // so that all that the server sees is counted
