@@ -37,7 +37,9 @@ const (
 
 const (
 	// failing is how many failures in the window it takes to believe that the
-	// service fails, where more than half do.
+	// service fails, where more than half do, with the attempt to be paid among
+	// those that do not: one of two endpoints fails half of what there is, and what
+	// it fails is repeated on the other one.
 	failing = 5
 	// futile is how many extra attempts in the window must have failed to
 	// believe that they mend nothing, where more than a quarter did. Two, so that
@@ -119,7 +121,7 @@ func (b *Budget) afford(now time.Time) bool {
 	f, xf := b.counts.Sum(now, failed), b.counts.Sum(now, extraFailed)
 	// In hundredths of an attempt, so that the arithmetic is exact.
 	allowed := int64(c) * int64(b.policy.RatioPercent)
-	if (f < failing || 2*f <= c+x) && (xf < futile || 4*xf <= x) {
+	if (f < failing || 2*f <= c+x+1) && (xf < futile || 4*xf <= x) {
 		// A rate and a window as large as contracts may say do not overflow it.
 		allowed += int64(b.policy.MinPerSecond) * b.policy.Window.Milliseconds() / 10
 	}

@@ -49,7 +49,7 @@ func (l *ledger) release(d *driven) {
 func (l *ledger) affords() bool {
 	made, repeats, broken := l.within(calls), l.within(extra), l.within(failed)
 	limit := new(big.Rat).Mul(big.NewRat(int64(l.policy.RatioPercent), 100), big.NewRat(made, 1))
-	mostlyFails := broken >= 5 && big.NewRat(broken, 1).Cmp(big.NewRat(made+repeats, 2)) > 0
+	mostlyFails := broken >= 5 && big.NewRat(broken, 1).Cmp(big.NewRat(made+repeats+1, 2)) > 0
 	repeatsFail := l.within(extraFailed)
 	mendsNothing := repeatsFail >= 2 && big.NewRat(repeatsFail, 1).Cmp(big.NewRat(repeats, 4)) > 0
 	if !mostlyFails && !mendsNothing {
