@@ -9,6 +9,7 @@
 //	 └─ the user's interceptors, once per call
 //	     └─ the policy of the method: contract, narrowed by call options
 //	         └─ the deadline: the shorter of the context's and the contract's
+//	            the breaker: calls that make no sense are not made
 //	             └─ attempts: start · wait · another endpoint · done
 //	                 └─ the user's interceptors, once per attempt
 //	                     └─ grpc-go → picker → connection
