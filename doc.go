@@ -9,14 +9,14 @@
 //	 └─ the user's interceptors, once per call
 //	     └─ the policy of the method: contract, narrowed by call options
 //	         └─ the deadline: the shorter of the context's and the contract's
-//	            the breaker: calls that make no sense are not made
-//	             └─ attempts: start · wait · another endpoint · done
-//	                 └─ the user's interceptors, once per attempt
-//	                     └─ grpc-go → picker → connection
-//	                         = = = network = = =
-//	                     recover → the user's interceptors → handler
-//	                 ┌─ the verdict on the attempt, from facts
-//	             ┌─ observers
+//	             └─ the breaker: a call that makes no sense is not made
+//	                 └─ attempts: start · wait · another endpoint · done
+//	                     └─ the user's interceptors, once per attempt
+//	                         └─ grpc-go → picker → connection
+//	                             = = = network = = =
+//	                         recover → the user's interceptors → handler
+//	                     ┌─ the verdict on the attempt, from facts
+//	             ┌─ the breaker, observers
 //	 reply, or the server's own error with the story attached
 //
 // The endpoints behind the picker change beside that path: DNS, when its TTL
