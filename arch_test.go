@@ -82,7 +82,7 @@ var importTable = []row{
 		"internal/channel",
 		[]string{
 			"policy", "observe", "contract", "call", "endpoint",
-			"internal/engine/window", "internal/engine/outcome", "internal/engine/attempt",
+			"internal/engine/window", "internal/engine/latency", "internal/engine/outcome", "internal/engine/attempt",
 			"internal/engine/balance", "internal/engine/subset", "internal/engine/ejection", "internal/engine/liveness",
 			"internal/engine/dnscache", "internal/engine/breaker", "internal/engine/stream",
 			"internal/wire", "internal/chain", "internal/dns", "internal/channel/discovery",

@@ -24,6 +24,16 @@ func NoRetry() Option {
 	return Option{narrow: func(m policy.Method) policy.Method {
 		m.Retry.MaxAttempts, m.Retry.UntilDeadline = 1, false
 		m.AttemptTimeout = 0
+		m.AttemptTimeoutObserved = policy.Observed{}
+		m.Hedge = policy.Hedge{}
+		return m
+	}}
+}
+
+// NoHedge has the call start no hedge: no attempt while another one goes on.
+func NoHedge() Option {
+	return Option{narrow: func(m policy.Method) policy.Method {
+		m.Hedge = policy.Hedge{}
 		return m
 	}}
 }
@@ -33,7 +43,7 @@ func NoRetry() Option {
 func Deadline(d time.Duration) Option {
 	return Option{narrow: func(m policy.Method) policy.Method {
 		m.Deadline = narrower(m.Deadline, d)
-		if m.DeadlinePerKiB > 0 { // what it comes to is not known yet
+		if m.DeadlinePerKiB > 0 || m.DeadlineObserved.On() { // what it comes to is not known yet
 			m.MaxDeadline = narrower(m.MaxDeadline, d)
 		}
 		return m
@@ -45,7 +55,7 @@ func Deadline(d time.Duration) Option {
 func AttemptTimeout(d time.Duration) Option {
 	return Option{narrow: func(m policy.Method) policy.Method {
 		m.AttemptTimeout = narrower(m.AttemptTimeout, d)
-		if m.AttemptTimeoutPerKiB > 0 {
+		if m.AttemptTimeoutPerKiB > 0 || m.AttemptTimeoutObserved.On() {
 			m.MaxAttemptTimeout = narrower(m.MaxAttemptTimeout, d)
 		}
 		return m

@@ -28,6 +28,8 @@ type (
 	given   = surefootv1.Contract
 	givenM  = surefootv1.MethodContract
 	profile = surefootv1.Profile
+	hedge   = surefootv1.Hedge
+	observe = surefootv1.Observed
 )
 
 var (

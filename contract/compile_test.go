@@ -25,11 +25,13 @@ func inventory() protoreflect.ServiceDescriptor {
 func TestTheContractOfTheExample(t *testing.T) {
 	table := compile(t, contract.Sources{Services: []protoreflect.ServiceDescriptor{inventory()}})
 	retry := policy.Retry{MaxAttempts: 3, Backoff: policy.Backoff{Base: 25 * ms, Max: time.Second}}
-	get := retry
-	get.Codes = policy.Codes(codes.Aborted)
+	reserve, _, _ := policy.House()
+	reserve.Deadline = 2 * time.Second
+	get := reserve
+	get.AttemptTimeout, get.Safety, get.Retry.Codes = 250*ms, policy.ReadOnly, policy.Codes(codes.Aborted)
 	for method, want := range map[string]policy.Method{
-		"Get":     {Deadline: 2 * time.Second, AttemptTimeout: 250 * ms, Safety: policy.ReadOnly, Retry: get},
-		"Reserve": {Deadline: 2 * time.Second, Retry: retry},
+		"Get":     get,
+		"Reserve": reserve,
 		"Watch":   {Safety: policy.ReadOnly, Streaming: true, Retry: retry, Stream: policy.Stream{Silence: 10 * time.Second}},
 	} {
 		want.Breaker = policy.HouseBreaker()
@@ -105,12 +107,47 @@ func TestGoodContracts(t *testing.T) {
 			rpc{options: &mth{DeadlineMs: i64(900), AttemptTimeoutMs: i64(300), DeadlineMarginMs: i64(7), Retry: &retry{
 				MaxAttempts: i32(5), Codes: []surefootv1.Code{surefootv1.Code_ABORTED, surefootv1.Code_UNAVAILABLE},
 				Backoff: &backoff{BaseMs: i64(10), MaxMs: i64(80)},
-			}}},
+			},
+				Hedge:                  &hedge{DelayMs: i64(20), ExtraLoadPercent: i32(5), MaxHedges: i32(2)},
+				DeadlineObserved:       &observe{QuantilePermille: i32(990), FactorPercent: i32(300), FloorMs: i64(50), CeilingMs: i64(800)},
+				AttemptTimeoutObserved: &observe{QuantilePermille: i32(950), FactorPercent: i32(150), FloorMs: i64(10), CeilingMs: i64(200)},
+			}},
 			with(func(m *policy.Method) {
 				m.Deadline, m.AttemptTimeout, m.DeadlineMargin = 900*ms, 300*ms, 7*ms
 				m.Retry = policy.Retry{
 					MaxAttempts: 5, Codes: policy.Codes(codes.Aborted, codes.Unavailable), Backoff: policy.Backoff{Base: 10 * ms, Max: 80 * ms},
 				}
+				m.Hedge = policy.Hedge{Delay: 20 * ms, ExtraLoadPercent: 5, MaxHedges: 2}
+				m.DeadlineObserved = policy.Observed{QuantilePermille: 990, FactorPercent: 300, Floor: 50 * ms, Ceiling: 800 * ms}
+				m.AttemptTimeoutObserved = policy.Observed{QuantilePermille: 950, FactorPercent: 150, Floor: 10 * ms, Ceiling: 200 * ms}
+			}),
+		},
+		{
+			"a hedge for which a method leaves no time is off",
+			nil, &svc{Defaults: &mth{Hedge: &hedge{DelayMs: i64(100)}}},
+			rpc{options: &mth{DeadlineMs: i64(100)}},
+			with(func(m *policy.Method) { m.Deadline, m.Hedge = 100*ms, policy.Hedge{Delay: 100 * ms} }),
+		},
+		{
+			"so is one for which its attempts have none",
+			nil, &svc{Defaults: &mth{Hedge: &hedge{DelayMs: i64(100)}}},
+			rpc{options: &mth{AttemptTimeoutMs: i64(50)}},
+			with(func(m *policy.Method) { m.AttemptTimeout, m.Hedge = 50*ms, policy.Hedge{Delay: 100 * ms} }),
+		},
+		{
+			"a time that a method fixes is fixed",
+			nil, &svc{Defaults: &mth{DeadlineObserved: &observe{QuantilePermille: i32(990)}, AttemptTimeoutObserved: &observe{QuantilePermille: i32(990), CeilingMs: i64(100)}}},
+			rpc{options: &mth{DeadlineMs: i64(5000), AttemptTimeoutMs: i64(300)}},
+			with(func(m *policy.Method) {
+				m.Deadline, m.AttemptTimeout, m.AttemptTimeoutObserved.Ceiling = 5000*ms, 300*ms, 100*ms
+			}),
+		},
+		{
+			"a bound that is set moves the one that is inherited",
+			nil, nil,
+			rpc{options: &mth{DeadlineObserved: &observe{CeilingMs: i64(30)}, AttemptTimeoutObserved: &observe{FloorMs: i64(70)}}},
+			with(func(m *policy.Method) {
+				m.DeadlineObserved.Floor, m.DeadlineObserved.Ceiling, m.AttemptTimeoutObserved.Floor = 30*ms, 30*ms, 70*ms
 			}),
 		},
 		{

@@ -228,7 +228,13 @@ func TestEveryFieldIsExplained(t *testing.T) {
 		{Policy: &surefootv1.Balance_LeastRequest{LeastRequest: &surefootv1.LeastRequest{}}},
 		{Policy: &surefootv1.Balance_ConsistentHash{ConsistentHash: &surefootv1.ConsistentHash{}}},
 	} {
-		e := explain(t, contract.Sources{Services: build(t, spec{name: "Shop", options: &svc{Balance: b}, methods: []rpc{{name: "Get"}, {name: "Watch", replies: true}}})})
+		e := explain(t, contract.Sources{Services: build(t, spec{name: "Shop", options: &svc{Balance: b}, methods: []rpc{
+			{name: "Get", level: idempotent, options: &mth{
+				DeadlineObserved: &observe{QuantilePermille: i32(990)}, AttemptTimeoutObserved: &observe{QuantilePermille: i32(990), CeilingMs: i64(100)},
+				Hedge: &hedge{DelayMs: i64(10)},
+			}},
+			{name: "Watch", replies: true},
+		}})})
 		for _, v := range slices.Concat(e.Channel, e.Services[0].Methods[0].Values, e.Services[0].Methods[1].Values) {
 			got[v.Field] = true
 		}

@@ -20,10 +20,16 @@ func (p *problems) futile(at place, mo *surefootv1.Method, safety policy.Safety,
 		p.add(at, "retry.codes", fmt.Sprintf("lists %v, but max_attempts is 1, so they could never take effect: "+
 			"raise retry.max_attempts, or remove the codes", ro.GetCodes()))
 	}
-	if ms := mo.GetAttemptTimeoutMs(); ms > 0 && ms <= maxMillis && !safety.Repeatable() && applyAttempts(inherited, mo, true).IdempotencyKey == (policy.Key{}) {
+	once := !safety.Repeatable() && applyAttempts(inherited, mo, true).IdempotencyKey == (policy.Key{})
+	if ms := mo.GetAttemptTimeoutMs(); ms > 0 && ms <= maxMillis && once {
 		p.add(at, "attempt_timeout_ms", fmt.Sprintf("is %d, but the method is not idempotent, so it could never take effect: "+
 			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, name an idempotency_key, or remove it", ms))
 	}
+	if mo.GetAttemptTimeoutObserved().GetQuantilePermille() > 0 && once {
+		p.add(at, "attempt_timeout_observed", "is set, but the method is not idempotent, so it could never take effect: "+
+			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, name an idempotency_key, or remove it")
+	}
+	p.futileHedge(at, mo, once)
 	if ms := mo.GetRetry().GetMaxElapsedMs(); ms > 0 && mo.GetRetry().GetMaxAttempts() == 1 {
 		p.add(at, "retry.max_elapsed_ms", fmt.Sprintf("is %d, but max_attempts is 1, so it could never take effect: "+
 			"raise retry.max_attempts, or remove it", ms))
@@ -48,14 +54,17 @@ func (p *problems) vain(at place, prefix string, mo *surefootv1.Method) {
 // it: a caller who switches repeats, or the breaker, off need not mind what the
 // .proto says of them.
 func narrowed(mo, over *surefootv1.Method) *surefootv1.Method {
-	once := over.GetRetry().GetMaxAttempts() == 1 && len(over.GetRetry().GetCodes()) == 0
+	once := over.GetRetry().GetMaxAttempts() == 1
 	off := over.GetBreaker().GetOff()
 	if !once && !off {
 		return mo
 	}
 	mo = proto.CloneOf(mo)
-	if once {
+	if once && len(over.GetRetry().GetCodes()) == 0 && mo.Retry != nil {
 		mo.Retry.Codes, mo.Retry.MaxElapsedMs = nil, nil
+	}
+	if once && over.GetHedge() == nil {
+		mo.Hedge = nil
 	}
 	if off {
 		mo.Breaker = over.GetBreaker()

@@ -109,6 +109,7 @@ func (p *problems) unsuited(at place, prefix string, mo *surefootv1.Method, m po
 	if m.Streaming && mo != nil && mo.AttemptTimeoutMs != nil {
 		p.add(at, prefix+"attempt_timeout_ms", "is not implemented for streaming methods: remove it, or set stream.first_message_timeout_ms")
 	}
+	p.unaryOnly(at, prefix, mo, m)
 	if m.ClientStreaming && len(mo.GetRetry().GetCodes()) > 0 {
 		p.add(at, prefix+"retry.codes", "is set, but the client streams requests, which are gone once they were sent: remove it; "+
 			"such a stream is reopened only when it provably never reached a handler")
@@ -139,6 +140,9 @@ func apply(m policy.Method, mo *surefootv1.Method, own bool) policy.Method {
 	}
 	setMillis(&m.DeadlineMargin, mo.DeadlineMarginMs)
 	m = applyAttempts(m, mo, own)
+	if !m.Streaming {
+		m = applyHedge(m, mo)
+	}
 	if m.Streaming {
 		m.Stream = applyStream(m.Stream, mo.GetStream(), own)
 	}
@@ -157,6 +161,8 @@ func applyTimes(m policy.Method, mo *surefootv1.Method) policy.Method {
 		}
 	}
 	setMillis(&m.AttemptTimeout, mo.AttemptTimeoutMs)
+	m.DeadlineObserved = applyObserved(m.DeadlineObserved, mo.GetDeadlineObserved(), mo.DeadlineMs != nil)
+	m.AttemptTimeoutObserved = applyObserved(m.AttemptTimeoutObserved, mo.GetAttemptTimeoutObserved(), mo.AttemptTimeoutMs != nil)
 	return applyPayload(m, mo)
 }
 

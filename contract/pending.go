@@ -5,8 +5,5 @@ import "google.golang.org/protobuf/reflect/protoreflect"
 // pending are the fields of the language that this version does not obey yet.
 // To set one is a mistake: what was written must not pass in silence.
 var pending = map[protoreflect.FullName]bool{
-	"surefoot.v1.Method.deadline_observed":        true,
-	"surefoot.v1.Method.attempt_timeout_observed": true,
-	"surefoot.v1.Method.wait_for_ready_ms":        true,
-	"surefoot.v1.Method.hedge":                    true,
+	"surefoot.v1.Method.wait_for_ready_ms": true,
 }

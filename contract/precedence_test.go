@@ -128,6 +128,76 @@ func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
 			func(m policy.Method) any { return m.Retry.Backoff.Max },
 			func(place int) any { return time.Duration(500+place) * ms },
 		},
+		{
+			"hedge.delay_ms",
+			func(m *mth, place int) { m.Hedge = &hedge{DelayMs: i64(int64(20 + place))} },
+			func(m policy.Method) any { return m.Hedge.Delay },
+			func(place int) any { return time.Duration(20+place) * ms },
+		},
+		{
+			"hedge.extra_load_percent",
+			func(m *mth, place int) { m.Hedge = &hedge{ExtraLoadPercent: i32(int32(1 + place))} },
+			func(m policy.Method) any { return m.Hedge.ExtraLoadPercent },
+			func(place int) any { return 1 + place },
+		},
+		{
+			"hedge.max_hedges",
+			func(m *mth, place int) { m.Hedge = &hedge{DelayMs: i64(20), MaxHedges: i32(int32(place))} },
+			func(m policy.Method) any { return m.Hedge.MaxHedges },
+			func(place int) any { return place },
+		},
+		{
+			"deadline_observed.quantile_permille",
+			func(m *mth, place int) {
+				m.DeadlineObserved = &observe{QuantilePermille: i32(int32(900 + place)), CeilingMs: i64(500)}
+			},
+			func(m policy.Method) any { return m.DeadlineObserved.QuantilePermille },
+			func(place int) any { return 900 + place },
+		},
+		{
+			"deadline_observed.factor_percent",
+			func(m *mth, place int) { m.DeadlineObserved = &observe{FactorPercent: i32(int32(110 + place))} },
+			func(m policy.Method) any { return m.DeadlineObserved.FactorPercent },
+			func(place int) any { return 110 + place },
+		},
+		{
+			"deadline_observed.floor_ms",
+			func(m *mth, place int) { m.DeadlineObserved = &observe{FloorMs: i64(int64(5 + place))} },
+			func(m policy.Method) any { return m.DeadlineObserved.Floor },
+			func(place int) any { return time.Duration(5+place) * ms },
+		},
+		{
+			"deadline_observed.ceiling_ms",
+			func(m *mth, place int) { m.DeadlineObserved = &observe{CeilingMs: i64(int64(200 + place))} },
+			func(m policy.Method) any { return m.DeadlineObserved.Ceiling },
+			func(place int) any { return time.Duration(200+place) * ms },
+		},
+		{
+			"attempt_timeout_observed.quantile_permille",
+			func(m *mth, place int) {
+				m.AttemptTimeoutObserved = &observe{QuantilePermille: i32(int32(900 + place)), CeilingMs: i64(500)}
+			},
+			func(m policy.Method) any { return m.AttemptTimeoutObserved.QuantilePermille },
+			func(place int) any { return 900 + place },
+		},
+		{
+			"attempt_timeout_observed.factor_percent",
+			func(m *mth, place int) { m.AttemptTimeoutObserved = &observe{FactorPercent: i32(int32(110 + place))} },
+			func(m policy.Method) any { return m.AttemptTimeoutObserved.FactorPercent },
+			func(place int) any { return 110 + place },
+		},
+		{
+			"attempt_timeout_observed.floor_ms",
+			func(m *mth, place int) { m.AttemptTimeoutObserved = &observe{FloorMs: i64(int64(5 + place))} },
+			func(m policy.Method) any { return m.AttemptTimeoutObserved.Floor },
+			func(place int) any { return time.Duration(5+place) * ms },
+		},
+		{
+			"attempt_timeout_observed.ceiling_ms",
+			func(m *mth, place int) { m.AttemptTimeoutObserved = &observe{CeilingMs: i64(int64(200 + place))} },
+			func(m policy.Method) any { return m.AttemptTimeoutObserved.Ceiling },
+			func(place int) any { return time.Duration(200+place) * ms },
+		},
 	} {
 		everyChoice(func(chosen [places]bool, strongest int) {
 			got := compiled(t, chosen, func(place int, _ *svc, m *mth) { field.set(m, place) })
@@ -237,7 +307,7 @@ func TestTheStrongestPlaceWinsForEachFieldOfAChannel(t *testing.T) {
 // The fields of a channel have a test of their own.
 func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
 	var got []string
-	for _, m := range []proto.Message{&svc{}, &mth{}, &retry{}, &backoff{}, &budget{}, &given{}, &givenM{}} {
+	for _, m := range []proto.Message{&svc{}, &mth{}, &retry{}, &backoff{}, &budget{}, &hedge{}, &observe{}, &given{}, &givenM{}} {
 		fields := m.ProtoReflect().Descriptor().Fields()
 		for i := range fields.Len() {
 			if name := fields.Get(i).FullName(); !contract.Pending[name] {
@@ -253,6 +323,9 @@ func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
 		Method.retry Retry.max_attempts Retry.codes Retry.max_elapsed_ms Retry.until_deadline Retry.backoff Backoff.base_ms Backoff.max_ms
 		Method.idempotency_key
 		Method.breaker
+		Method.hedge Hedge.delay_ms Hedge.extra_load_percent Hedge.max_hedges
+		Method.deadline_observed Method.attempt_timeout_observed
+		Observed.quantile_permille Observed.factor_percent Observed.floor_ms Observed.ceiling_ms
 		Method.stream
 		RetryBudget.ratio_percent RetryBudget.min_per_second RetryBudget.window_ms
 		Contract.service_name Contract.service Contract.methods MethodContract.method MethodContract.idempotency_level

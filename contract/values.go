@@ -44,6 +44,23 @@ var methodRows = []row[policy.Method]{
 	},
 	{field: "deadline_margin_ms", get: func(m policy.Method) any { return millis(m.DeadlineMargin) }, zero: none},
 	{
+		field: "deadline_observed.quantile_permille", get: func(m policy.Method) any { return int64(m.DeadlineObserved.QuantilePermille) }, zero: off,
+		when: unary, follows: "deadline_ms",
+	},
+	{field: "deadline_observed.factor_percent", get: func(m policy.Method) any { return int64(m.DeadlineObserved.FactorPercent) }, when: observesDeadline},
+	{field: "deadline_observed.floor_ms", get: func(m policy.Method) any { return millis(m.DeadlineObserved.Floor) }, zero: none, when: observesDeadline, follows: "deadline_observed.ceiling_ms"},
+	{field: "deadline_observed.ceiling_ms", get: func(m policy.Method) any { return millis(m.DeadlineObserved.Ceiling) }, zero: "deadline_ms", when: observesDeadline, follows: "deadline_observed.floor_ms"},
+	{
+		field: "attempt_timeout_observed.quantile_permille", get: func(m policy.Method) any { return int64(m.AttemptTimeoutObserved.QuantilePermille) }, zero: off,
+		when: unary, follows: "attempt_timeout_ms", note: idleObserved,
+	},
+	{field: "attempt_timeout_observed.factor_percent", get: func(m policy.Method) any { return int64(m.AttemptTimeoutObserved.FactorPercent) }, when: observesAttempts},
+	{field: "attempt_timeout_observed.floor_ms", get: func(m policy.Method) any { return millis(m.AttemptTimeoutObserved.Floor) }, zero: none, when: observesAttempts, follows: "attempt_timeout_observed.ceiling_ms"},
+	{field: "attempt_timeout_observed.ceiling_ms", get: func(m policy.Method) any { return millis(m.AttemptTimeoutObserved.Ceiling) }, zero: "attempt_timeout_ms", when: observesAttempts, follows: "attempt_timeout_observed.floor_ms"},
+	{field: "hedge.delay_ms", get: func(m policy.Method) any { return millis(m.Hedge.Delay) }, zero: none, when: unary, note: idleHedge},
+	{field: "hedge.extra_load_percent", get: func(m policy.Method) any { return int64(m.Hedge.ExtraLoadPercent) }, zero: off, when: hedges},
+	{field: "hedge.max_hedges", get: func(m policy.Method) any { return int64(m.Hedge.MaxHedges) }, zero: off, when: hedges, follows: "deadline_ms"},
+	{
 		field: "retry.max_attempts", get: func(m policy.Method) any { return int64(m.Retry.MaxAttempts) },
 		when: func(m policy.Method) bool { return !m.Retry.UntilDeadline },
 	},
@@ -151,13 +168,49 @@ func counts(m policy.Method) bool    { return trips(m) || throttles(m) }
 
 // idle says that an attempt timeout which was inherited does nothing.
 func idle(m policy.Method) string {
-	if m.AttemptTimeout > 0 && !m.Safety.Repeatable() {
-		if m.MayBeRepeatable() {
-			return "for calls with a key"
-		}
-		return "no effect: not idempotent"
+	if m.AttemptTimeout > 0 {
+		return unlessSafe(m)
 	}
 	return ""
+}
+
+// unlessSafe says that what is for idempotent methods does not hold for all
+// calls of m.
+func unlessSafe(m policy.Method) string {
+	switch {
+	case m.Safety.Repeatable():
+		return ""
+	case m.MayBeRepeatable():
+		return "for calls with a key"
+	default:
+		return "no effect: not idempotent"
+	}
+}
+
+func observesDeadline(m policy.Method) bool { return unary(m) && m.DeadlineObserved.On() }
+func observesAttempts(m policy.Method) bool { return unary(m) && m.AttemptTimeoutObserved.On() }
+func hedges(m policy.Method) bool {
+	return unary(m) && (m.Hedge.Delay != 0 || m.Hedge.ExtraLoadPercent != 0)
+}
+
+// idleObserved is idle for one that is observed.
+func idleObserved(m policy.Method) string {
+	if m.AttemptTimeoutObserved.On() {
+		return unlessSafe(m)
+	}
+	return ""
+}
+
+// idleHedge says that hedges which were inherited are never started.
+func idleHedge(m policy.Method) string {
+	switch {
+	case !m.Hedge.On():
+		return ""
+	case m.Retry.MaxAttempts <= 1 && !m.Retry.UntilDeadline:
+		return "no effect: repeats are off"
+	default:
+		return unlessSafe(m)
+	}
 }
 
 func picks(p policy.Picker) func(policy.Channel) bool {

@@ -1,10 +1,6 @@
 package policy
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
+import "time"
 
 // A Hedge says when another attempt is started while one goes on, on another
 // endpoint: the first answer wins (Dean and Barroso, "The Tail at Scale", 2013).
@@ -50,23 +46,43 @@ func (h Hedge) After(q time.Duration, known bool) time.Duration {
 	}
 }
 
-// Validate reports every value of h that cannot hold, each as an
-// [*FieldError], joined with [errors.Join]; nil if there are none.
-func (h Hedge) Validate() error {
-	var errs []error
-	bad := func(field, format string, args ...any) {
-		errs = append(errs, &FieldError{Field: "hedge." + field, Problem: fmt.Sprintf(format, args...)})
-	}
+// validate tells bad what of h cannot hold, in a method with these times.
+func (h Hedge) validate(bad func(field, format string, args ...any), deadline, attemptTimeout time.Duration) {
 	if h.Delay < 0 {
-		bad("delay_ms", "is %d; a time cannot be negative: set how long an attempt may take before a hedge, or 0 for none", h.Delay.Milliseconds())
+		bad("hedge.delay_ms", "is %d; a time cannot be negative: set how long an attempt may take before a hedge, or 0 for none", h.Delay.Milliseconds())
 	}
 	if p := h.ExtraLoadPercent; p < 0 || p > MaxExtraLoadPercent {
-		bad("extra_load_percent", "is %d: set 1 to %d attempts more per 100 calls, or 0 for a fixed delay", p, MaxExtraLoadPercent)
+		bad("hedge.extra_load_percent", "is %d: set 1 to %d hedges per 100 calls, or 0 for a fixed delay", p, MaxExtraLoadPercent)
 	}
 	if n := h.MaxHedges; n < 0 || n >= MaxAttemptsLimit {
-		bad("max_hedges", "is %d: set 1 to %d, or 0 for no hedges", n, MaxAttemptsLimit-1)
+		bad("hedge.max_hedges", "is %d: set 1 to %d, or 0 for no hedges", n, MaxAttemptsLimit-1)
 	}
-	return errors.Join(errs...)
+	if field, limit := h.preceded(deadline, attemptTimeout); field != "" {
+		bad("hedge.delay_ms", "is %d, not below %s, which is %d, so it could never take effect: lower it, or set max_hedges to 0",
+			h.Delay.Milliseconds(), field, limit.Milliseconds())
+	}
+}
+
+// preceded returns what ends an attempt before the least delay has passed, ""
+// if nothing does.
+func (h Hedge) preceded(deadline, attemptTimeout time.Duration) (field string, limit time.Duration) {
+	switch {
+	case !h.On():
+	case deadline > 0 && h.Delay >= deadline:
+		return "deadline_ms", deadline
+	case attemptTimeout > 0 && h.Delay >= attemptTimeout:
+		return "attempt_timeout_ms", attemptTimeout
+	}
+	return "", 0
+}
+
+// Within returns h, switched off if it could never take effect in a method with
+// these times.
+func (h Hedge) Within(deadline, attemptTimeout time.Duration) Hedge {
+	if field, _ := h.preceded(deadline, attemptTimeout); field != "" {
+		h.MaxHedges = 0
+	}
+	return h
 }
 
 // MaxExtraLoadPercent bounds ExtraLoadPercent: a service that must be asked

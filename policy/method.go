@@ -57,6 +57,10 @@ type Method struct {
 	// DeadlineMargin is what a call that is made while serving another one leaves
 	// of that one's deadline, as far as [Method.PassOn] says. Zero is nothing.
 	DeadlineMargin time.Duration
+	// DeadlineObserved replaces Deadline by what calls took lately.
+	DeadlineObserved Observed
+	// AttemptTimeoutObserved replaces AttemptTimeout by what attempts took lately.
+	AttemptTimeoutObserved Observed
 	// Safety says whether an attempt that may have reached a handler may be
 	// repeated.
 	Safety Safety
@@ -134,6 +138,9 @@ func (m Method) Validate() error {
 	if err := m.Retry.Backoff.validate("retry.backoff"); err != nil {
 		errs = append(errs, err...)
 	}
+	m.DeadlineObserved.validate(bad, "deadline_observed", m.Deadline, "deadline_ms")
+	m.AttemptTimeoutObserved.validate(bad, "attempt_timeout_observed", m.AttemptTimeout, "attempt_timeout_ms")
+	m.Hedge.validate(bad, m.Deadline, m.AttemptTimeout)
 	m.Stream.validate(bad)
 	if m.Stream.Resume != (Resume{}) && !m.Safety.Repeatable() {
 		bad("stream.resume", "is set, but the method is not idempotent, so its streams cannot be opened again: "+

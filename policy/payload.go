@@ -28,6 +28,12 @@ func Sized(base, perKiB, limit time.Duration, size int) time.Duration {
 	return base
 }
 
+// Varies reports whether the times of calls of the method differ from call to
+// call.
+func (m *Method) Varies() bool {
+	return m.DependsOnSize() || m.DeadlineObserved.On() || m.AttemptTimeoutObserved.On()
+}
+
 // DependsOnSize reports whether the size of a call's request matters.
 func (m *Method) DependsOnSize() bool { return m.DeadlinePerKiB > 0 || m.AttemptTimeoutPerKiB > 0 }
 

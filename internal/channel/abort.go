@@ -61,7 +61,11 @@ func (a *attemptState) AfterFunc(abort func()) (stop func() bool) {
 	} else {
 		a.abort = abort
 	}
+	lost := a.lost
 	a.mu.Unlock()
+	if lost {
+		go abort() // it is too late to be told, and package context holds a lock that abort takes
+	}
 	return context.AfterFunc(a.Context, abort)
 }
 
@@ -70,9 +74,9 @@ func (a *attemptState) AfterFunc(abort func()) (stop func() bool) {
 func (a *attemptState) Err() error {
 	if a.light {
 		a.mu.Lock()
-		timedOut := a.timedOut
+		cancelled := a.timedOut || a.lost
 		a.mu.Unlock()
-		if timedOut {
+		if cancelled {
 			return context.Canceled
 		}
 	}

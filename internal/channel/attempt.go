@@ -27,6 +27,8 @@ type attemptKey struct{}
 type attemptState struct {
 	context.Context
 	call   *callState
+	number int
+	hedge  *hedge // what a hedge has of its own, nil for others
 	start  time.Time
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
 	link   link
@@ -37,14 +39,16 @@ type attemptState struct {
 	// unary call, but on any goroutine of a stream; the timer has its own.
 	mu       sync.Mutex
 	endpoint *endpoint
-	stake    *stake        // in the breaker of its group
-	wire     *connection   // of the endpoint, at the pick
-	from     time.Duration // when it could be sent first, on the channel's clock
-	counted  bool          // among the attempts in flight
+	stake    *stake            // in the breaker of its group
+	wire     *connection       // of the endpoint, at the pick
+	from     time.Duration     // when it could be sent first, on the channel's clock
+	counted  bool              // among the attempts in flight
+	at       *balance.Endpoint // that it is in flight on, of a call that hedges; guarded by its lock
 	sent     bool
 	fromPeer bool
 	trailer  metadata.MD
 	timedOut bool
+	lost     bool       // another attempt ended the call
 	limit    stream.End // of the stream, that was reached
 	starved  bool       // its time was up, and the budget had no repeat
 	over     bool       // it ended: its time can no longer be up
@@ -71,14 +75,14 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 	if c.marked {
 		a.Context = wire.WithRepeated(a.Context)
 	}
-	if n := c.previous(); n > 0 {
+	if n := c.previous(a); n > 0 {
 		a.Context = wire.WithPreviousAttempts(a.Context, n)
 	}
 	switch {
 	case c.bounded:
 		a.Context, a.cancel = context.WithDeadline(a.Context, c.machine.Deadline())
-	case timeout == 0 && !c.policy.Stream.Ends():
-	case timeout > 0 && cancelKey != nil && len(c.channel.cfg.Unary) == 0 && a.Done() != nil:
+	case timeout == 0 && !c.policy.Stream.Ends() && c.hedges == nil: // nobody would cancel it
+	case (timeout > 0 || c.hedges != nil) && cancelKey != nil && len(c.channel.cfg.Unary) == 0 && a.Done() != nil:
 		// Nobody but grpc-go waits for this context.
 		a.light = true
 	default:
@@ -97,6 +101,10 @@ func (a *attemptState) invoke(method string, req, reply any, cc *grpc.ClientConn
 			a.end()
 			a.settleGroup(outcome.Abandoned).tell()
 			a.testify(outcome.None, false)
+			if h := a.call.hedges; h != nil && a.hedge == nil {
+				h.abandon()
+				h.running.Wait()
+			}
 		}
 	}()
 	err := invoker(a, method, req, reply, cc, opts...)
@@ -114,8 +122,8 @@ func (a *attemptState) expire() bool {
 	if a.light {
 		end = a.abort
 	}
-	if end != nil && (a.endpoint != nil || a.sent) && !a.over && !a.again {
-		a.timedOut = a.call.machine.GiveUp(time.Now())
+	if end != nil && (a.endpoint != nil || a.sent) && !a.over && !a.again && !a.lost {
+		a.timedOut = a.call.giveUp()
 		a.starved = !a.timedOut
 	}
 	timedOut := a.timedOut
@@ -159,7 +167,7 @@ func (a *attemptState) pick() []*balance.Endpoint {
 		a.from = a.call.channel.clock()
 	}
 	a.picks = true
-	return a.call.tried()
+	return a.call.avoided(a)
 }
 
 // picked says that the attempt goes to e, whether e counts what is in flight, and
@@ -173,6 +181,11 @@ func (a *attemptState) picked(e *endpoint, counts, avoided bool) {
 	}
 	// Silence is the normal state of a stream, whose own watch looks after it.
 	watch := wire != nil && !a.call.policy.Streaming && wire.life.Sent()
+	if a.call.hedges != nil {
+		a.call.lock()
+		a.at = &e.Endpoint
+		a.call.unlock()
+	}
 	a.mu.Unlock()
 	if watch {
 		e.fleet.checkSoon()
@@ -235,7 +248,7 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 	ended, deadline := c.ctx.Err(), c.machine.Deadline()
 	f := outcome.Facts{
 		Code:      status.Code(err),
-		Cancelled: errors.Is(ended, context.Canceled),
+		Cancelled: a.lost || errors.Is(ended, context.Canceled),
 		Expired:   errors.Is(ended, context.DeadlineExceeded) || !deadline.IsZero() && !now.Before(deadline),
 		Closing:   c.channel.closed.Load(),
 		Sent:      a.maybeSent(),

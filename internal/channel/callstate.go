@@ -2,6 +2,8 @@ package channel
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/status"
@@ -18,22 +20,24 @@ import (
 // A callState is one call, from the first attempt to the last. It belongs to
 // the goroutine that makes the call. It is small: it is what every call costs.
 type callState struct {
-	channel *Channel
-	ctx     context.Context // the caller's
-	method  string
-	policy  *policy.Method
-	start   time.Time
-	machine attempt.Call
-	trouble *trouble     // nil while nothing went wrong
-	guard   *guard       // nil if the breaker is off, or denied the call
-	groups  *groupGuards // nil unless each group of endpoints has a breaker
-	ticket  breaker.Ticket
-	verdict outcome.Verdict // on the last attempt, if it failed
-	holds   bool            // of the breaker: the ticket
-	first   attemptState
-	serving *chain.Call // for which it is made, nil if for none
+	channel   *Channel
+	ctx       context.Context // the caller's
+	method    string
+	policy    *policy.Method
+	latencies *latencies
+	start     time.Time
+	machine   attempt.Call
+	trouble   *trouble     // nil while nothing went wrong
+	guard     *guard       // nil if the breaker is off, or denied the call
+	groups    *groupGuards // nil unless each group of endpoints has a breaker
+	ticket    breaker.Ticket
+	verdict   outcome.Verdict // on the last attempt, if it failed
+	holds     bool            // of the breaker: the ticket
+	hedges    *hedges         // nil unless it may hedge
+	first     attemptState
+	serving   *chain.Call // for which it is made, nil if for none
 	// unprocessed is how many attempts provably reached no handler.
-	unprocessed int32
+	unprocessed atomic.Int32
 	// ownTimeout says that the attempt timeout is this call's own, bounded that
 	// the deadline is the policy's and not the context's, marked that it is made for a
 	// repeat.
@@ -44,17 +48,19 @@ type callState struct {
 // watches.
 type trouble struct {
 	// tried are the endpoints that must not be picked again. They are added
-	// between attempts, or by a pick, never while another pick reads them.
+	// between attempts, or by a pick, never while another pick reads them; what
+	// one has read stays.
 	tried   []*balance.Endpoint
 	story   []observe.Attempt
 	denial  *observe.Denial // why the breaker would have denied the call, or did
 	applied bool            // a handler may have run
 }
 
-// newCall starts a call. own says that p is this call's own, req is nil for a
-// stream.
-func (c *Channel) newCall(ctx context.Context, method string, p *policy.Method, own bool, req any) *callState {
-	s := &callState{channel: c, ctx: ctx, method: method, policy: p, start: time.Now(), ownTimeout: own}
+// newCall starts a call of m with the policy p, which is one of m's or this
+// call's own. req is nil for a stream.
+func (c *Channel) newCall(ctx context.Context, method string, m *method, p *policy.Method, req any) *callState {
+	s := &callState{channel: c, ctx: ctx, method: method, policy: p, latencies: &m.latencies, start: time.Now()}
+	s.ownTimeout = p != &m.Unary && p != &m.Stream
 	c.waker.Wake()
 	s.serving = chain.From(ctx)
 	s.machine = attempt.New(p, c.budget, s.terms(req))
@@ -105,17 +111,26 @@ func (s *callState) tried() []*balance.Endpoint {
 	return s.trouble.tried
 }
 
-// next returns a new attempt, ready to run.
-func (s *callState) next(now time.Time, timeout time.Duration) *attemptState {
+// next returns the attempt that step starts, ready to run. It is no hedge.
+func (s *callState) next(now time.Time, step attempt.Step) *attemptState {
 	a := &s.first
-	if s.machine.Made() > 1 {
+	if step.Number > 1 {
 		a = new(attemptState)
 	}
-	a.begin(s, now, timeout)
-	if hook := s.channel.cfg.Observer.AttemptStart; hook != nil {
-		hook(s.ctx, s.method, s.machine.Made())
+	a.number = step.Number
+	a.begin(s, now, step.Timeout)
+	if s.hedges != nil {
+		s.hedges.begin(a, now, step.Hedge)
 	}
+	s.attemptStart(a)
 	return a
+}
+
+// attemptStart tells the observer of an attempt that is about to be made.
+func (s *callState) attemptStart(a *attemptState) {
+	if hook := s.channel.cfg.Observer.AttemptStart; hook != nil {
+		hook(s.ctx, s.method, a.number)
+	}
 }
 
 // finish records how a ended and returns what to do next. The error is the
@@ -125,7 +140,8 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	if err == nil {
 		a.settleGroup(outcome.Success).tell()
 		a.testify(outcome.Good, false)
-		if s.trouble == nil && !s.observed() && !timedOut {
+		a.learn(outcome.Success)
+		if a.hedge == nil && s.hedges.unused() && s.trouble == nil && !s.observed() && !timedOut {
 			return attempt.Step{}, nil
 		}
 	}
@@ -134,19 +150,29 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	if err != nil {
 		a.settleGroup(v).tell()
 		a.testify(evidence, timedOut || v == outcome.Expired)
+		a.learn(v)
 	}
 	if v == outcome.Unprocessed {
-		s.unprocessed++
+		s.unprocessed.Add(1)
 	}
 	if !v.SameEndpoint() && a.endpoint != nil {
 		s.avoid(a.endpoint)
 	}
-	fresh := a.blames() && s.fresh()
-	s.verdict = v
-	step := s.machine.Finish(now, v, pushback, fresh, s.channel.cfg.Random())
+	fresh := a.blames() && s.channel.fresh(s.avoided(a))
+	step := s.finished(a, now, v, pushback, fresh)
 	err = s.record(a, v, err, now, step.Why)
-	s.attemptDone()
+	s.attemptDone(a)
 	return step, err
+}
+
+// finished tells the engine how a ended.
+func (s *callState) finished(a *attemptState, now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool) attempt.Step {
+	r := s.channel.cfg.Random()
+	if s.hedges != nil {
+		return s.hedges.finished(a, now, v, pb, fresh, r)
+	}
+	s.verdict = v
+	return s.machine.Finish(now, v, pb, fresh, r)
 }
 
 // end records how an attempt ended that must not be repeated whatever it
@@ -174,6 +200,8 @@ func (s *callState) observed() bool {
 func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now time.Time, next string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	s.lock()
+	defer s.unlock()
 	t := s.inTrouble()
 	t.applied = t.applied || v.MayHaveBeenApplied(a.maybeSent(), status.Code(err))
 	err = a.explain(err, v, now)
@@ -181,7 +209,7 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 		next += "; the retry budget was exhausted when the attempt timeout had passed"
 	}
 	t.story = append(t.story, observe.Attempt{
-		Number:   len(t.story) + 1,
+		Number:   a.number,
 		Endpoint: a.address(),
 		Start:    a.start,
 		Duration: now.Sub(a.start),
@@ -192,10 +220,19 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 	return err
 }
 
-// attemptDone tells the observer of the last attempt.
-func (s *callState) attemptDone() {
-	if hook := s.channel.cfg.Observer.AttemptDone; hook != nil && len(s.story()) > 0 {
-		hook(s.ctx, s.method, s.story()[len(s.story())-1])
+// attemptDone tells the observer of a, if it is on record.
+func (s *callState) attemptDone(a *attemptState) {
+	hook := s.channel.cfg.Observer.AttemptDone
+	if hook == nil {
+		return
+	}
+	s.lock()
+	story := s.story()
+	s.unlock()
+	for _, told := range story {
+		if told.Number == a.number {
+			hook(s.ctx, s.method, told)
+		}
 	}
 }
 
@@ -228,6 +265,9 @@ func (s *callState) wait(d time.Duration) bool {
 // conclude returns the call as observers see it, with the caller's error: the
 // one that ended it, with the story attached.
 func (s *callState) conclude(err error) observe.Call {
+	if s.hedges != nil { // attempts are recorded as they end
+		slices.SortFunc(s.story(), func(a, b observe.Attempt) int { return a.Number - b.Number })
+	}
 	c := observe.Call{
 		Method:             s.method,
 		Target:             s.channel.cfg.Target,
@@ -258,12 +298,24 @@ func (s *callState) callDone(c observe.Call) {
 }
 
 func (s *callState) avoid(e *endpoint) {
+	s.lock()
+	defer s.unlock()
 	t := s.inTrouble()
 	t.tried = append(t.tried, &e.Endpoint)
 }
 
-// fresh reports whether an endpoint is ready that the call has not tried.
-func (s *callState) fresh() bool {
-	p := s.channel.ready.Load()
-	return p != nil && p.engine.Fresh(balance.Request{Avoid: s.tried()})
+// avoided returns the endpoints that a must not go to.
+func (s *callState) avoided(a *attemptState) []*balance.Endpoint {
+	if s.hedges == nil {
+		return s.tried()
+	}
+	s.lock()
+	defer s.unlock()
+	return s.hedges.avoided(a)
+}
+
+// fresh reports whether an endpoint is ready that is not to be avoided.
+func (c *Channel) fresh(avoid []*balance.Endpoint) bool {
+	p := c.ready.Load()
+	return p != nil && p.engine.Fresh(balance.Request{Avoid: avoid})
 }

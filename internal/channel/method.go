@@ -4,6 +4,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/surefoot-rpc/surefoot/contract"
 )
@@ -15,6 +16,7 @@ type method struct {
 	learnt *learnt
 	guard  *guard       // nil if its breaker is off
 	groups *groupGuards // nil unless each group has one
+	latencies
 }
 
 // learnt is what a channel has learnt of a method. It outlives the method's
@@ -24,6 +26,9 @@ type learnt struct {
 	// two pointers.
 	guard  *guard
 	groups *groupGuards
+
+	latencies latencies // guarded by mu of the methods
+	unlike    sync.Once // tells of a reply that cannot be made again
 }
 
 // maxStrangers bounds the methods that nobody knows and that something is
@@ -96,6 +101,8 @@ func (m *methods) learn(full string) (*method, []change, error) {
 	}
 	found := &method{Methods: p, learnt: l}
 	changed := found.guarded(m.channel, full)
+	l.latencies.watch(&p.Unary, time.Now())
+	found.latencies = l.latencies
 	next := *t
 	next.byName = maps.Clone(t.byName)
 	if next.byName == nil {

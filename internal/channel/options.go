@@ -83,6 +83,29 @@ func takeOptions(opts []grpc.CallOption, p *policy.Method, once bool) ([]grpc.Ca
 	return rest, u, p
 }
 
+// beside returns what an attempt gets that runs beside the one that has opts,
+// as takeOptions returned them, and where that is told of what the user asked for.
+func (u *userOptions) beside(opts []grpc.CallOption) ([]grpc.CallOption, *userOptions) {
+	if u == nil {
+		return opts, nil
+	}
+	own := &userOptions{headers: u.headers, trailers: u.trailers, peers: u.peers, finish: u.finish}
+	rest := make([]grpc.CallOption, len(opts))
+	for i, o := range opts {
+		switch o := o.(type) {
+		case grpc.HeaderCallOption:
+			rest[i] = grpc.Header(&own.header)
+		case grpc.TrailerCallOption:
+			rest[i] = grpc.Trailer(&own.trailer)
+		case grpc.PeerCallOption:
+			rest[i] = grpc.Peer(&own.peer)
+		default:
+			rest[i] = o
+		}
+	}
+	return rest, own
+}
+
 // reset forgets what an attempt that is not the last has filled in.
 func (u *userOptions) reset() {
 	if u != nil {

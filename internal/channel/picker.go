@@ -88,7 +88,7 @@ const waiting = 5 * time.Second
 // others can. A call with a key goes only where its own order leads: to an
 // endpoint that would have it, were it in.
 func (p *picker) trial(a *attemptState, req balance.Request) *endpoint {
-	if a.call.machine.Made() > 1 {
+	if a.number > 1 {
 		return nil
 	}
 	now := p.channel.clock()

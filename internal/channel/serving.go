@@ -37,10 +37,10 @@ func (s *callState) passedOn(deadline time.Time) time.Time {
 	return s.start.Add(s.policy.PassOn(above.Sub(s.start)))
 }
 
-// previous returns how many attempts the next one has before it that a server may
+// previous returns how many attempts a has before it that a server may
 // know of: what never reached one is not counted, as gRFC A6 has it for grpc-go's
 // own transparent retries.
-func (s *callState) previous() int { return s.machine.Made() - 1 - int(s.unprocessed) }
+func (s *callState) previous(a *attemptState) int { return a.number - 1 - int(s.unprocessed.Load()) }
 
 // repeatRefused reports whether the call, which failed, should not be repeated by
 // whoever made it either. A breaker that holds it back knows of the service behind it;

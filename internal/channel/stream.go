@@ -26,7 +26,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Stream, false)
 	ctx, err := user.bring(ctx, method, p)
-	s := &streamState{callState: c.newCall(ctx, method, p, p != &m.Stream, nil), user: user}
+	s := &streamState{callState: c.newCall(ctx, method, m, p, nil), user: user}
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	defer s.giveBackUnlessOpen()
 	s.dial = func(a *attemptState) (grpc.ClientStream, error) {
@@ -104,7 +104,7 @@ func (s *streamState) run(step attempt.Step, err error) (openStream, error) {
 	for {
 		switch step.Action {
 		case attempt.Start:
-			a := s.next(time.Now(), 0)
+			a := s.next(time.Now(), attempt.Step{Number: step.Number})
 			var cs grpc.ClientStream
 			if cs, err = s.dial(a); err == nil {
 				return s.open(a, cs), nil
@@ -191,7 +191,7 @@ func (s *streamState) settle() {
 	s.mu.Unlock()
 	s.guard.tell(changed)
 	inGroup.tell()
-	s.attemptDone()
+	s.attemptDone(s.attempt)
 	s.tellAll(done)
 }
 

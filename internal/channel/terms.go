@@ -11,16 +11,22 @@ import (
 )
 
 // terms returns what holds for this call of its method: what its context says,
-// and where the contract asks what its request does. req is nil for streams.
+// and where the contract asks what its request, and the calls before it, do. req
+// is nil for streams.
 func (s *callState) terms(req any) attempt.Terms {
 	p := s.policy
 	t := attempt.Terms{AttemptTimeout: p.AttemptTimeout, Safety: p.Safety}
 	deadline := p.Deadline
-	if p.DependsOnSize() {
-		size := sizeOf(req)
-		deadline = policy.Sized(deadline, p.DeadlinePerKiB, p.MaxDeadline, size)
-		t.AttemptTimeout = policy.Sized(t.AttemptTimeout, p.AttemptTimeoutPerKiB, p.MaxAttemptTimeout, size)
-		s.ownTimeout = s.ownTimeout || t.AttemptTimeout != p.AttemptTimeout
+	if p.Varies() {
+		size := 0
+		if p.DependsOnSize() {
+			size = sizeOf(req)
+		}
+		now := s.channel.clock()
+		base := s.latencies.attemptTimeout(p, now)
+		deadline = policy.Sized(s.latencies.deadline(p, now), p.DeadlinePerKiB, p.MaxDeadline, size)
+		t.AttemptTimeout = policy.Sized(base, p.AttemptTimeoutPerKiB, p.MaxAttemptTimeout, size)
+		s.ownTimeout = s.ownTimeout || t.AttemptTimeout != base
 	}
 	if !t.Safety.Repeatable() && p.IdempotencyKey != (policy.Key{}) && s.hasKey(req) {
 		t.Safety = policy.Idempotent

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -15,15 +16,19 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Unary, true)
 	ctx, err := user.bring(ctx, method, p)
-	s := c.newCall(ctx, method, p, p != &m.Unary, req)
+	s := c.newCall(ctx, method, m, p, req)
 	defer s.giveBack()
+	if delay := s.hedgeAfter(m); delay > 0 {
+		opts = slices.Clip(opts) // an interceptor may append to it in two attempts at once
+		s.hedge(m, &hedges{method: method, req: req, cc: cc, invoker: invoker, opts: opts, user: user}, delay, reply)
+	}
 	step, err := s.begin(m, err)
 	now := s.start
 	for {
 		switch step.Action {
 		case attempt.Start:
 			user.reset()
-			a := s.next(now, step.Timeout)
+			a := s.next(now, step)
 			err = a.invoke(method, req, reply, cc, invoker, opts)
 			step, err = s.finish(a, err)
 		case attempt.Wait:
@@ -33,8 +38,12 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 				continue
 			}
 			step = s.resume()
+		case attempt.Await:
+			step, err = s.hedges.await(step.Wait, err)
 		case attempt.Done:
+			user = s.hedges.settle(reply, user, err)
 			s.guard.tell(s.settle(err))
+			s.learn(err)
 			if err != nil || s.observed() {
 				done := s.conclude(err)
 				err = done.Err

@@ -30,6 +30,8 @@ const (
 // A Step is the answer of a Call.
 type Step struct {
 	Action Action
+	// Number counts the attempts of the call; that of the attempt to start.
+	Number int
 	// Timeout is how long the attempt to start may take, 0 if only the call's
 	// own deadline bounds it. When it has passed, ask [Call.GiveUp].
 	Timeout time.Duration
@@ -315,8 +317,8 @@ func (c *Call) release() {
 }
 
 func (c *Call) start(now time.Time, why string) Step {
-	step := Step{Action: Start, Timeout: c.timeout(now), Why: why}
 	c.made++
+	step := Step{Action: Start, Number: int(c.made), Timeout: c.timeout(now), Why: why}
 	if h := c.hedging; h != nil {
 		h.inFlight++
 		if c.MayHedge() {

@@ -1,0 +1,350 @@
+package channel
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+)
+
+// hedges is what a call has that may hedge. Its attempts overlap: the one that
+// is no hedge runs on the caller's goroutine and into the caller's reply, each
+// hedge on a goroutine and into a reply of its own. Whichever of them ends the
+// call cancels the others. The caller waits for their goroutines, which end as
+// soon as they are cancelled, and only then returns: nothing reads the request
+// or writes the reply afterwards.
+type hedges struct {
+	call *callState
+
+	// What is asked for. The caller's reply is the first attempt's to write, so
+	// that a hedge knows only its kind.
+	method  string
+	req     any
+	cc      *grpc.ClientConn
+	invoker grpc.UnaryInvoker
+	opts    []grpc.CallOption
+	user    *userOptions
+	kind    kind
+
+	running sync.WaitGroup
+	next    chan ended // what a hedge's end means for the call
+	won     *attemptState
+
+	// mu orders what the attempts, and timers, do with the call: its machine and
+	// its trouble. It comes after an attempt's mu.
+	mu      sync.Mutex
+	engine  attempt.Hedging
+	first   hedgeTimer
+	timer   *hedgeTimer     // of the attempts in flight
+	flying  []*attemptState // attempts in flight
+	one     [1]*attemptState
+	hedged  bool // a hedge was started
+	over    bool // the call is over
+	broken  bool // a hedge's goroutine did not return: it panicked, or exited
+	panicky any  // with this; nil if it exited
+}
+
+// A hedge is what an attempt has of its own that is one.
+type hedge struct {
+	reply any
+	opts  []grpc.CallOption
+	user  *userOptions
+}
+
+// ended is the end of a hedge that decides what the call does next.
+type ended struct {
+	step    attempt.Step
+	err     error
+	attempt *attemptState
+}
+
+// hedgeAfter returns how long the attempts of the call may take before a hedge
+// starts, 0 if none does.
+func (s *callState) hedgeAfter(m *method) time.Duration {
+	if !s.policy.Hedge.On() || !s.machine.Repeatable() {
+		return 0
+	}
+	return m.hedgeAfter(s.policy, s.channel.clock())
+}
+
+// hedge lets the call hedge, if its reply can be made again.
+func (s *callState) hedge(m *method, h *hedges, delay time.Duration, reply any) {
+	var ok bool
+	if h.kind, ok = kindOf(reply); !ok {
+		m.learnt.unlike.Do(func() {
+			s.channel.problem(fmt.Errorf("surefoot: %s: calls are not hedged whose reply is a %T: a reply must be a "+
+				"protobuf message, or a pointer to a zero value, so that each attempt can have its own", s.method, reply))
+		})
+		return
+	}
+	h.call, h.timer = s, &h.first
+	h.flying = h.one[:0]
+	s.machine.Hedge(&h.engine, delay, m.hedgeLimit)
+	s.hedges = h
+}
+
+// lock orders the attempts of a call that hedges. Others have one at a time.
+func (s *callState) lock() {
+	if s.hedges != nil {
+		s.hedges.mu.Lock()
+	}
+}
+
+func (s *callState) unlock() {
+	if s.hedges != nil {
+		s.hedges.mu.Unlock()
+	}
+}
+
+// giveUp asks whether an attempt that takes too long may be cancelled.
+func (s *callState) giveUp() bool {
+	s.lock()
+	defer s.unlock()
+	return s.machine.GiveUp(time.Now())
+}
+
+// A hedgeTimer says when the attempts in flight took so long that a hedge may
+// start. There is one for each attempt that is no hedge.
+type hedgeTimer struct {
+	link
+	hedges *hedges
+	off    bool // guarded by the hedges' mu
+}
+
+// begin says that a, which is no hedge, is about to be made. after is when to
+// ask for a hedge, 0 for never.
+func (h *hedges) begin(a *attemptState, now time.Time, after time.Duration) {
+	h.mu.Lock()
+	over := h.over
+	h.flying = append(h.flying, a)
+	last := h.timer
+	if after > 0 {
+		if last.hedges != nil {
+			h.timer = &hedgeTimer{}
+		}
+		h.timer.hedges = h
+		c := h.call.channel
+		c.timeouts.list(after, true, c.cfg.Random()).add(&h.timer.link, h.timer, now)
+	}
+	if last != h.timer {
+		last.off = true
+	}
+	h.mu.Unlock()
+	if last != h.timer {
+		last.stop()
+	}
+	if over { // a hedge was faster than the repeat
+		a.lose()
+	}
+}
+
+// expire asks for a hedge, and makes it.
+func (t *hedgeTimer) expire() bool {
+	h := t.hedges
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t.off || h.over {
+		return true
+	}
+	now := time.Now()
+	s := h.call
+	step := s.machine.StartHedge(now, s.channel.fresh(h.avoided(nil)))
+	if step.Action == attempt.Start {
+		a := &attemptState{number: step.Number, hedge: &hedge{reply: h.kind.make()}}
+		a.hedge.opts, a.hedge.user = h.user.beside(h.opts)
+		a.begin(s, now, step.Timeout)
+		if !h.hedged {
+			h.hedged, h.next = true, make(chan ended, 1)
+		}
+		h.flying = append(h.flying, a)
+		h.running.Add(1)
+		go h.run(a)
+	}
+	return !s.machine.MayHedge()
+}
+
+// run makes a hedge.
+func (h *hedges) run(a *attemptState) {
+	defer h.running.Done()
+	returned := false
+	defer func() {
+		if !returned {
+			h.fail(a, recover())
+		}
+	}()
+	h.call.attemptStart(a)
+	err := a.invoke(h.method, h.req, a.hedge.reply, h.cc, h.invoker, a.hedge.opts)
+	step, err := h.call.finish(a, err)
+	returned = true
+	if step.Action != attempt.Await {
+		h.next <- ended{step, err, a}
+	}
+}
+
+// fail ends the call because a hedge did not return. The caller's goroutine
+// goes on with the panic, or the exit.
+func (h *hedges) fail(a *attemptState, panicked any) {
+	a.end()
+	if panicked != nil {
+		h.call.channel.problem(fmt.Errorf("surefoot: %s: a hedge panicked, which ends the call: %v\n%s", h.method, panicked, debug.Stack()))
+	}
+	h.mu.Lock()
+	if !h.broken {
+		h.broken, h.panicky = true, panicked
+	}
+	h.mu.Unlock()
+	if h.abandon() {
+		h.next <- ended{step: attempt.Step{Action: attempt.Done}, attempt: a}
+	}
+}
+
+// abandon ends the call and cancels what is in flight. It returns false if the
+// call was over.
+func (h *hedges) abandon() bool {
+	h.mu.Lock()
+	if h.over {
+		h.mu.Unlock()
+		return false
+	}
+	h.over = true
+	h.call.machine.Abandon()
+	lost, timer := h.flying, h.timer
+	h.mu.Unlock()
+	timer.stop()
+	for _, o := range lost {
+		o.lose()
+	}
+	return true
+}
+
+// finished tells the engine how a ended. If that ends the call, the others are
+// cancelled.
+func (h *hedges) finished(a *attemptState, now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) attempt.Step {
+	finish := h.call.machine.Finish
+	if a.hedge != nil {
+		finish = h.call.machine.FinishHedge
+	}
+	h.mu.Lock()
+	step := finish(now, v, pb, fresh, r)
+	var left []*attemptState // others may go through the old list
+	for _, o := range h.flying {
+		if o != a {
+			left = append(left, o)
+		}
+	}
+	h.flying = left
+	h.over = h.over || step.Action == attempt.Done
+	if step.Action != attempt.Await {
+		h.call.verdict = v
+	}
+	stop := h.timer
+	if len(left) > 0 && !h.over {
+		stop = nil
+	} else {
+		stop.off = true
+	}
+	h.mu.Unlock()
+	if stop != nil {
+		stop.stop()
+	}
+	if step.Action == attempt.Done {
+		for _, o := range left {
+			o.lose()
+		}
+	}
+	return step
+}
+
+// unused reports whether the call, which has succeeded, has started no hedge.
+// It starts none from now on.
+func (h *hedges) unused() bool {
+	if h == nil {
+		return true
+	}
+	h.mu.Lock()
+	if h.hedged {
+		h.mu.Unlock()
+		return false
+	}
+	h.over, h.first.off = true, true
+	h.mu.Unlock()
+	h.first.stop()
+	return true
+}
+
+// avoided returns the endpoints that a must not go to: those that failed the
+// call, and those on which other attempts are in flight. mu is held.
+func (h *hedges) avoided(a *attemptState) []*balance.Endpoint {
+	avoid := h.call.tried()
+	avoid = avoid[:len(avoid):len(avoid)]
+	for _, o := range h.flying {
+		if o != a && o.at != nil {
+			avoid = append(avoid, o.at)
+		}
+	}
+	return avoid
+}
+
+// await waits until a hedge has decided what the call does next, or until wait
+// has passed, if that is not 0. err is returned if none has.
+func (h *hedges) await(wait time.Duration, err error) (attempt.Step, error) {
+	var timeout <-chan time.Time
+	if wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		timeout = t.C
+	}
+	select {
+	case e := <-h.next:
+		if e.step.Action == attempt.Done {
+			h.won = e.attempt
+		}
+		return e.step, e.err
+	case <-timeout:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.call.machine.ResumeBeside(time.Now()), err
+	}
+}
+
+// settle waits for the hedges of a call that is over, hands the reply over if
+// one of them has won, and returns what the attempt that has ended the call put
+// into the user's options.
+func (h *hedges) settle(reply any, user *userOptions, err error) *userOptions {
+	if h == nil {
+		return user
+	}
+	h.running.Wait()
+	switch {
+	case h.broken && h.panicky != nil:
+		panic(h.panicky)
+	case h.broken:
+		runtime.Goexit()
+	case h.won == nil:
+		return user
+	case err == nil: // whatever a cancelled attempt has left in the reply
+		h.kind.handOver(reply, h.won.hedge.reply)
+	}
+	return h.won.hedge.user
+}
+
+// lose cancels an attempt of a call that another one has ended.
+func (a *attemptState) lose() {
+	a.mu.Lock()
+	a.lost = true
+	end := a.cancel
+	if a.light {
+		end = a.abort
+	}
+	a.mu.Unlock()
+	if end != nil {
+		end()
+	}
+}
