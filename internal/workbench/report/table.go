@@ -24,7 +24,7 @@ func columns(s Scenario, width int) []column {
 		column
 		shown bool
 	}{
-		{column{heading: "", cell: func(a Arm) string { return a.Name }, style: func(a Arm) lipgloss.Style { return armStyle(a) }, left: true}, true},
+		{column{heading: "", cell: func(a Arm) string { return a.Name }, style: armStyle, left: true}, true},
 		{column{heading: "calls", cell: func(a Arm) string { return thousands(a.Calls) }}, true},
 		{column{heading: "failed", cell: func(a Arm) string { return thousands(a.Failed()) }, style: func(a Arm) lipgloss.Style { return alarm(a.Failed() > 0) }}, true},
 		{column{heading: "attempts", legend: "attempts: per call", cell: func(a Arm) string { return fmt.Sprintf("%.3f ×", a.AttemptsPerCall()) }}, true},

@@ -122,7 +122,7 @@ func (p *program) tally(run protocol.Go) protocol.Tally {
 func patient() []surefoot.ClientOption {
 	return []surefoot.ClientOption{surefoot.WithContract(&surefootv1.Contract{
 		ServiceName: inventoryv1.Inventory_ServiceDesc.ServiceName,
-		Service:     &surefootv1.Service{Connection: &surefootv1.Connection{Liveness: &surefootv1.Liveness{Off: proto.Bool(true)}}},
+		Service:     &surefootv1.Service{Connection: &surefootv1.Connection{Liveness: &surefootv1.Liveness{Off: new(true)}}},
 		Methods: map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{
 			DeadlineMs: proto.Int64(60_000), AttemptTimeoutMs: proto.Int64(60_000),
 		}}},

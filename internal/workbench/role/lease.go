@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ func (l *lease) lost(run protocol.Go) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var lost int64
-	for _, at := range append(l.gaps[:len(l.gaps):len(l.gaps)], l.until) {
+	for _, at := range append(slices.Clip(l.gaps), l.until) {
 		if at >= run.From && at < run.Until {
 			lost++
 		}

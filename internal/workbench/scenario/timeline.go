@@ -63,10 +63,10 @@ func (d *decoder) belongs(n ast.Node, kind FaultKind, given map[string]bool) {
 	switch kind {
 	case Slow:
 		need = append(need, "factor")
-	case Answer:
-		need, allowed = append(need, "code"), []string{"share"}
-	case LoseReply:
-		allowed = []string{"share"}
+	case Answer, LoseReply:
+		if allowed = []string{"share"}; kind == Answer {
+			need = append(need, "code")
+		}
 	case BadDNS:
 		need = []string{"reply"}
 	case Kill, Restart, Stop, Continue, SilentDrop, Heal, Recover, Join: // just the servers
