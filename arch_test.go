@@ -71,6 +71,13 @@ var importTable = []row{
 
 	{"internal/wire", []string{"policy"}, []string{grpcMetadata}, "names of headers and trailers"},
 	{"internal/chain", []string{"internal/wire"}, []string{grpcModule + "/status"}, "the call that is served, as the calls that are made for it know it"},
+	{"internal/series", []string{"policy"}, []string{grpcModule}, "what ties streams together that continue each other"},
+	{
+		"resume",
+		[]string{"policy", "gen/surefoot/v1", "internal/fieldpath", "internal/wire", "internal/series"},
+		[]string{grpcModule, protobufModule},
+		"streams that outlive their streams: messages that go on, leases that are held",
+	},
 	{"internal/dns", nil, []string{"golang.org/x/net/dns/dnsmessage"}, "exchange of DNS messages"},
 	{
 		"internal/channel/discovery",
@@ -85,7 +92,7 @@ var importTable = []row{
 			"internal/engine/window", "internal/engine/latency", "internal/engine/outcome", "internal/engine/attempt",
 			"internal/engine/balance", "internal/engine/subset", "internal/engine/ejection", "internal/engine/liveness",
 			"internal/engine/dnscache", "internal/engine/breaker", "internal/engine/stream",
-			"internal/wire", "internal/chain", "internal/dns", "internal/channel/discovery",
+			"internal/wire", "internal/chain", "internal/series", "internal/dns", "internal/channel/discovery",
 		},
 		[]string{grpcModule, protobufModule, "google.golang.org/genproto/googleapis/rpc/errdetails", "golang.org/x/sys/unix"},
 		"driver: the client's side of grpc-go",

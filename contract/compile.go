@@ -199,7 +199,13 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 		streams := streams{requests: md.IsStreamingClient(), replies: md.IsStreamingServer()}
 		switch {
 		case streams.any():
-			p.futileStream(at, d.options)
+			// What one who gives less time than the .proto leaves of its limits is no
+			// mistake of either.
+			if mo == nil {
+				p.futileStream(at, d.options)
+			} else {
+				p.futileStream(at, mo)
+			}
 		case d.options.GetStream() != nil:
 			p.add(at, "stream", "is set, but the method is unary: remove it")
 		default:

@@ -32,7 +32,9 @@ func TestTheContractOfTheExample(t *testing.T) {
 	for method, want := range map[string]policy.Method{
 		"Get":     get,
 		"Reserve": reserve,
-		"Watch":   {Safety: policy.ReadOnly, Streaming: true, Retry: retry, Stream: policy.Stream{Silence: 10 * time.Second}},
+		"Watch": {Safety: policy.ReadOnly, Streaming: true, Retry: retry, Stream: policy.Stream{
+			Silence: 5 * time.Second, Resume: policy.Resume{RequestField: "from_revision", ResponseField: "revision", Step: 1},
+		}},
 	} {
 		want.Breaker = policy.HouseBreaker()
 		want.DeadlineMargin = 20 * ms

@@ -14,6 +14,7 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
+	"github.com/surefoot-rpc/surefoot/internal/series"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -35,11 +36,17 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 		}
 		return streamer(a, desc, cc, method, opts...)
 	}
+	s.series = seriesOf(opts)
+	if s.series != nil {
+		if before, ok := s.series.Begin(p).(*endpoint); ok {
+			s.avoid(before)
+		}
+	}
 	in, err := s.begin(m, err)
 	if err != nil {
 		return nil, s.fail(err)
 	}
-	if desc.ServerStreams && !desc.ClientStreams && p.Retry.MaxAttempts > 1 {
+	if desc.ServerStreams && !desc.ClientStreams && (p.Retry.MaxAttempts > 1 || p.Retry.UntilDeadline) {
 		return newServerStream(s, in), nil
 	}
 	return &clientStream{openStream: in, state: s}, nil
@@ -48,8 +55,9 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 // A streamState is the call that a stream is.
 type streamState struct {
 	*callState
-	user *userOptions
-	dial func(*attemptState) (grpc.ClientStream, error) // makes an attempt
+	user   *userOptions
+	dial   func(*attemptState) (grpc.ClientStream, error) // makes an attempt
+	series *series.Series                                 // that the stream is one of, nil if none
 
 	// mu guards what follows. A stream is opened on one goroutine and ends on
 	// any, at the latest when its context does.
@@ -167,10 +175,25 @@ func (s *streamState) open(a *attemptState, cs grpc.ClientStream) openStream {
 	if s.policy.Stream.Limits() {
 		a.watchStream()
 	}
+	if s.series != nil {
+		if e, wire := a.route(); e != nil {
+			s.series.Opened(e, func() { e.ask(wire) })
+		}
+	}
 	s.mu.Lock()
 	s.attempt = a
 	s.settle() // unlocks
 	return openStream{cs, a.watch}
+}
+
+// seriesOf returns the series among opts, nil if there is none.
+func seriesOf(opts []grpc.CallOption) *series.Series {
+	for _, o := range opts {
+		if s, ok := o.(*series.Series); ok {
+			return s
+		}
+	}
+	return nil
 }
 
 // settle ends the call once the stream was open and has ended, unless somebody

@@ -78,7 +78,9 @@ func (w *streamWatch) fire() {
 	case s.End != stream.NoEnd:
 		w.attempt.breakOff(s.End)
 	case s.Probe:
-		w.attempt.ask()
+		if e, wire := w.attempt.route(); e != nil {
+			e.ask(wire)
+		}
 	}
 }
 
@@ -147,13 +149,16 @@ func (a *attemptState) bytesRead() uint64 {
 	return a.wire.life.Read.Load()
 }
 
-// ask has the attempt's connection probed.
-func (a *attemptState) ask() {
+// route returns the attempt's endpoint and connection, nil if it has none.
+func (a *attemptState) route() (*endpoint, *connection) {
 	a.mu.Lock()
-	e := a.endpoint
-	wake := a.wire != nil && a.wire.life.Ask()
-	a.mu.Unlock()
-	if wake {
+	defer a.mu.Unlock()
+	return a.endpoint, a.wire
+}
+
+// ask has a connection of e probed. wire may be nil.
+func (e *endpoint) ask(wire *connection) {
+	if wire != nil && wire.life.Ask() {
 		e.fleet.checkSoon()
 	}
 }

@@ -38,7 +38,8 @@ type InventoryClient interface {
 	// when it provably never reached a server.
 	Reserve(ctx context.Context, in *ReserveRequest, opts ...grpc.CallOption) (*ReserveResponse, error)
 	// Watch streams every change of an item's stock: each has a revision, one
-	// above that of the change before it.
+	// above that of the change before it. A watch that breaks goes on after the
+	// last revision that was seen.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// KeepAlive holds leases. The first message about a lease takes it, each
 	// further one renews it, and each is answered.
@@ -118,7 +119,8 @@ type InventoryServer interface {
 	// when it provably never reached a server.
 	Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error)
 	// Watch streams every change of an item's stock: each has a revision, one
-	// above that of the change before it.
+	// above that of the change before it. A watch that breaks goes on after the
+	// last revision that was seen.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// KeepAlive holds leases. The first message about a lease takes it, each
 	// further one renews it, and each is answered.
