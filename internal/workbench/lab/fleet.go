@@ -79,7 +79,7 @@ func (f *fleet) order(n int) protocol.ServeOrder {
 	if layer := s.Layer(n); layer < s.Fleet.Layers {
 		order.Next = &protocol.Further{
 			Client: string(f.arm.Client), Target: f.world.target(layer + 1), Contract: f.arm.Contract.Document(), Profile: f.arm.Profile,
-			AttemptTimeout: s.Load.AttemptTimeout, Timeout: s.Load.Deadline,
+			AttemptTimeout: s.Load.AttemptTimeout, Timeout: s.Load.OwnTimeout,
 		}
 	}
 	return order

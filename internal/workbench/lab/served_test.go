@@ -104,7 +104,7 @@ func TestLayersHaveNoShares(t *testing.T) {
 func TestOrdersOfLayers(t *testing.T) {
 	s := &scenario.Scenario{
 		Fleet: scenario.Fleet{Servers: 4, Layers: 2, Work: time.Millisecond, Concurrency: 3, SlowPercent: 4, SlowWork: time.Second, MaxConnectionAge: time.Minute},
-		Load:  scenario.Load{AttemptTimeout: 5 * time.Millisecond, Deadline: 6 * time.Millisecond},
+		Load:  scenario.Load{AttemptTimeout: 5 * time.Millisecond, OwnTimeout: 6 * time.Millisecond},
 	}
 	contract := scenario.Contract{Text: "  methods: {}\n", Line: 2, Indent: 2}
 	order := func(client scenario.Client, n int) protocol.ServeOrder {

@@ -19,7 +19,7 @@ fleet:
   concurrency: 4
   slow_percent: 5
   slow_work: 90ms
-load: {clients: 1, rate: 1, duration: 30s, attempt_timeout: 40ms}
+load: {clients: 1, rate: 1, duration: 30s, attempt_timeout: 40ms, own_timeout: 70ms}
 contract:
   service:
     balance: {round_robin: {}}
@@ -58,7 +58,7 @@ func parseChain(t *testing.T) *scenario.Scenario {
 func TestArmsAndLayersAreRead(t *testing.T) {
 	s := parseChain(t)
 	fleet := scenario.Fleet{Servers: 6, Work: 10 * time.Millisecond, Layers: 3, Concurrency: 4, SlowPercent: 5, SlowWork: 90 * time.Millisecond}
-	if s.Fleet != fleet || s.Load.AttemptTimeout != 40*time.Millisecond {
+	if s.Fleet != fleet || s.Load.AttemptTimeout != 40*time.Millisecond || s.Load.OwnTimeout != 70*time.Millisecond {
 		t.Errorf("the fleet is %+v, the load %+v", s.Fleet, s.Load)
 	}
 	common := scenario.Contract{

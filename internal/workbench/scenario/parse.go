@@ -36,7 +36,7 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		DNS:  DNS{TTL: 5 * time.Second},
 		Load: Load{
 			Warmup: time.Second, Deadline: 2 * time.Second, BadAfter: 250 * time.Millisecond,
-			AttemptTimeout: 250 * time.Millisecond,
+			AttemptTimeout: 250 * time.Millisecond, OwnTimeout: 2 * time.Second,
 		},
 		Fleet: Fleet{Layers: 1},
 	}
@@ -147,6 +147,7 @@ func (d *decoder) load(n ast.Node, l *Load) {
 		may("writes", d.count(&l.Writes, "load.writes", 1, 100)),
 		may("watch", d.duration(&l.Watch, "load.watch", time.Millisecond, time.Minute)),
 		may("lease", d.duration(&l.Lease, "load.lease", 100*time.Millisecond, time.Minute)),
+		may("own_timeout", d.duration(&l.OwnTimeout, "load.own_timeout", time.Millisecond, time.Minute)),
 		may("attempt_timeout", d.duration(&l.AttemptTimeout, "load.attempt_timeout", time.Millisecond, time.Minute)),
 	)
 }

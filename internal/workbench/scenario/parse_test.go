@@ -64,7 +64,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 		DNS:     scenario.DNS{TTL: 7 * time.Second, Shuffle: 3, DelistAfter: 2 * time.Second},
 		Load: scenario.Load{
 			Clients: 20, Rate: 0.5, Warmup: 0, Duration: 10 * time.Second,
-			Deadline: 30 * time.Second, BadAfter: 50 * time.Millisecond, AttemptTimeout: 250 * time.Millisecond,
+			Deadline: 30 * time.Second, BadAfter: 50 * time.Millisecond, AttemptTimeout: 250 * time.Millisecond, OwnTimeout: 2 * time.Second,
 		},
 		Timeline: []scenario.Fault{
 			{At: 1 * time.Second, Kind: scenario.Kill, Servers: []int{2, 10}, Line: 20},
@@ -112,7 +112,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := scenario.Load{
 		Clients: 1, Rate: 1, Warmup: time.Second, Duration: 100 * time.Millisecond,
-		Deadline: 2 * time.Second, BadAfter: 250 * time.Millisecond, AttemptTimeout: 250 * time.Millisecond,
+		Deadline: 2 * time.Second, BadAfter: 250 * time.Millisecond, AttemptTimeout: 250 * time.Millisecond, OwnTimeout: 2 * time.Second,
 	}
 	if got.Load != want {
 		t.Errorf("load is %+v, want %+v", got.Load, want)

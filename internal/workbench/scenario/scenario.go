@@ -67,6 +67,9 @@ type Load struct {
 	Lease time.Duration
 	// AttemptTimeout is what the client GRPCNaive gives each of its attempts.
 	AttemptTimeout time.Duration
+	// OwnTimeout is what servers give their calls whose client is
+	// GRPCOwnTimeouts.
+	OwnTimeout time.Duration
 }
 
 // KeyHeader is the header that carries the key of a call.
