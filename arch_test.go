@@ -139,6 +139,7 @@ var importTable = []row{
 		[]string{grpcModule, "google.golang.org/genproto/googleapis/rpc", "golang.org/x/sys/unix"},
 		"the processes of the lab: its servers and its callers",
 	},
+	{"bench/internal/load", []string{"examples/inventory/inventoryv1"}, []string{grpcModule}, "calls through several clients by turns, and what they cost"},
 	{"bench", []string{anything}, []string{anything}, "benchmarks beside bare grpc-go"},
 	{"cmd/surefoot", []string{anything}, []string{anything}, "the command line; nobody imports it"},
 }

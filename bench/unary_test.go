@@ -1,31 +1,44 @@
 package main
 
 import (
+	"io"
 	"testing"
+	"time"
 
-	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	"github.com/surefoot-rpc/surefoot/bench/internal/load"
 )
 
 // BenchmarkUnary is the same call through bare grpc-go and through the kit.
 // Compare them with the command of this package, which lets them take turns.
 func BenchmarkUnary(b *testing.B) {
-	f, err := newFixture()
+	arms, stop, err := clients()
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer f.close()
-	for name, c := range map[string]inventoryv1.InventoryClient{"bare": f.bare, "kit": f.kit} {
-		b.Run(name, func(b *testing.B) {
+	defer stop()
+	for _, a := range arms {
+		b.Run(a.Name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(32)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if err := call(c); err != nil {
+					if err := load.Call(a.Client); err != nil {
 						b.Error(err)
 						return
 					}
 				}
 			})
 		})
+	}
+}
+
+func TestTheClientsAreCompared(t *testing.T) {
+	arms, stop, err := clients()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if err := load.Compare(io.Discard, arms, 1, 10*time.Millisecond); err != nil {
+		t.Error(err)
 	}
 }

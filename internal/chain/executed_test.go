@@ -65,8 +65,7 @@ func TestAWriteThatWasNotExecutedIsMadeElsewhere(t *testing.T) {
 				if again := err == nil; again != c.again || (applied.Load() == 1) != c.again {
 					t.Errorf("%v, applied %d times; want it made again: %v", err, applied.Load(), c.again)
 				}
-				var ce *surefoot.CallError
-				if errors.As(err, &ce) {
+				if ce, ok := errors.AsType[*surefoot.CallError](err); ok {
 					if told := c.trailer[0] == notExecuted && c.trailer[1] == reserve && len(trailer[pushback]) > 0; ce.MayHaveBeenApplied() == told {
 						t.Errorf("may have been applied: %v", ce.MayHaveBeenApplied())
 					}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,8 +128,8 @@ func newNetwork(t *testing.T) *network {
 
 // close ends everything, clients first. Use it before a bubble ends.
 func (n *network) close() {
-	for i := len(n.closers) - 1; i >= 0; i-- {
-		n.closers[i]()
+	for _, f := range slices.Backward(n.closers) {
+		f()
 	}
 	n.running.Wait()
 }
