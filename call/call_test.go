@@ -23,12 +23,26 @@ func TestEachOptionNarrowsItsField(t *testing.T) {
 	none := policy.Method{Retry: policy.Retry{MaxAttempts: 3}}
 	grows := contract
 	grows.DeadlinePerKiB, grows.AttemptTimeoutPerKiB = 1, 1
+	hedged := contract
+	hedged.Hedge = policy.Hedge{Delay: 1, MaxHedges: 2}
+	seen := contract
+	seen.DeadlineObserved = policy.Observed{QuantilePermille: 990, FactorPercent: 200, Ceiling: time.Minute}
+	seen.AttemptTimeoutObserved = seen.DeadlineObserved
 	for _, c := range []struct {
 		name   string
 		m      policy.Method
 		o      call.Option
 		change func(*policy.Method)
 	}{
+		{"no hedge", hedged, call.NoHedge(), func(m *policy.Method) { m.Hedge = policy.Hedge{} }},
+		{"no retry, which a hedge is", hedged, call.NoRetry(), func(m *policy.Method) {
+			m.Retry.MaxAttempts, m.AttemptTimeout, m.Hedge = 1, 0, policy.Hedge{}
+		}},
+		{"no retry where the timeout is observed", seen, call.NoRetry(), func(m *policy.Method) {
+			m.Retry.MaxAttempts, m.AttemptTimeout, m.AttemptTimeoutObserved = 1, 0, policy.Observed{}
+		}},
+		{"a deadline where it is observed", seen, call.Deadline(time.Hour), func(m *policy.Method) { m.MaxDeadline = time.Hour }},
+		{"an attempt where it is observed", seen, call.AttemptTimeout(time.Hour), func(m *policy.Method) { m.MaxAttemptTimeout = time.Hour }},
 		{"nothing", contract, call.Option{}, func(*policy.Method) {}},
 		{"no retry", contract, call.NoRetry(), func(m *policy.Method) { m.Retry.MaxAttempts, m.AttemptTimeout = 1, 0 }},
 		{"a shorter deadline", contract, call.Deadline(time.Second), func(m *policy.Method) { m.Deadline = time.Second }},

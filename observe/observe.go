@@ -20,7 +20,9 @@ import (
 //
 // Any hook may close the client.
 type Observer struct {
-	// AttemptStart runs before an attempt is made.
+	// AttemptStart runs before an attempt is made. Attempts of a call that hedges
+	// overlap; each has its AttemptStart before its AttemptDone, and all have both
+	// before CallDone.
 	AttemptStart func(ctx context.Context, method string, number int)
 	// AttemptDone runs when an attempt of a call is over.
 	AttemptDone func(ctx context.Context, method string, a Attempt)
@@ -42,7 +44,8 @@ type Observer struct {
 
 // An Attempt is one try of a call on one endpoint.
 type Attempt struct {
-	// Number counts the attempts of the call from 1.
+	// Number counts the attempts of the call from 1, in the order in which they
+	// began.
 	Number int
 	// Endpoint is the address that was picked, "" if none was.
 	Endpoint string

@@ -101,10 +101,6 @@ func (a *attemptState) invoke(method string, req, reply any, cc *grpc.ClientConn
 			a.end()
 			a.settleGroup(outcome.Abandoned).tell()
 			a.testify(outcome.None, false)
-			if h := a.call.hedges; h != nil && a.hedge == nil {
-				h.abandon()
-				h.running.Wait()
-			}
 		}
 	}()
 	err := invoker(a, method, req, reply, cc, opts...)

@@ -228,16 +228,20 @@ func (s *callState) attemptDone(a *attemptState) {
 	}
 	s.lock()
 	story := s.story()
-	s.unlock()
-	for _, told := range story {
-		if told.Number == a.number {
-			hook(s.ctx, s.method, told)
-		}
+	i := slices.IndexFunc(story, func(told observe.Attempt) bool { return told.Number == a.number })
+	if i < 0 {
+		s.unlock()
+		return
 	}
+	told := story[i]
+	s.unlock()
+	hook(s.ctx, s.method, told)
 }
 
 // resume goes on after a wait.
 func (s *callState) resume() attempt.Step {
+	s.lock()
+	defer s.unlock()
 	step := s.machine.Resume(time.Now())
 	if step.Action == attempt.Done {
 		story := s.story()

@@ -18,17 +18,20 @@ import (
 // BenchmarkLayer is what the kit adds to a call, without grpc-go around it: an
 // invoker that does with its context what grpc-go does, and picks.
 func BenchmarkLayer(b *testing.B) {
-	for _, timeout := range []int64{0, 250} {
-		name := "plain"
-		if timeout > 0 {
-			name = "attempt timeout"
-		}
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name           string
+		timeout, hedge int64
+		load           int32
+	}{{"plain", 0, 0, 0}, {"attempt timeout", 250, 0, 0}, {"hedge", 0, 20, 0}, {"hedge by load", 0, 20, 5}, {"both", 250, 20, 0}} {
+		b.Run(c.name, func(b *testing.B) {
 			table, err := contract.Compile(contract.Sources{Contracts: []*surefootv1.Contract{{
 				ServiceName: "bench.v1.Bench",
 				Methods: map[string]*surefootv1.MethodContract{"Get": {
 					// No deadline of its own: the caller brings one, as in the bench.
-					Method:           &surefootv1.Method{DeadlineMs: new(int64), AttemptTimeoutMs: &timeout},
+					Method: &surefootv1.Method{
+						DeadlineMs: new(int64), AttemptTimeoutMs: &c.timeout,
+						Hedge: &surefootv1.Hedge{DelayMs: &c.hedge, ExtraLoadPercent: &c.load, MaxHedges: new(int32(c.hedge / 20))},
+					},
 					IdempotencyLevel: surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS.Enum(),
 				}},
 			}}})
@@ -53,11 +56,12 @@ func BenchmarkLayer(b *testing.B) {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 			defer cancel()
+			reply := &surefootv1.Method{} // that nobody writes
 			b.Run("with", func(b *testing.B) {
 				b.ReportAllocs()
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
-						if err := ch.unary(ctx, "/bench.v1.Bench/Get", nil, nil, nil, invoke, opts...); err != nil {
+						if err := ch.unary(ctx, "/bench.v1.Bench/Get", nil, reply, nil, invoke, opts...); err != nil {
 							b.Error(status.Code(err) == codes.OK, err)
 						}
 					}

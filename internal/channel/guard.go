@@ -151,9 +151,10 @@ func (s *callState) settleAs(v outcome.Verdict) *breaker.Change {
 	return s.guard.Done(time.Now(), s.ticket, v)
 }
 
-// giveBack gives back what the call holds of the breaker, if it has not
-// settled: an interceptor or a hook has panicked.
+// giveBack ends the hedges of the call, and gives back what it holds of the
+// breaker, if it has not settled: an interceptor or a hook has panicked.
 func (s *callState) giveBack() {
+	s.hedges.end()
 	if s.holds {
 		s.settleAs(outcome.Abandoned)
 	}

@@ -224,6 +224,14 @@ func (h *hedges) abandon() bool {
 	return true
 }
 
+// end ends what is left of the call, and returns when nothing of it runs.
+func (h *hedges) end() {
+	if h != nil {
+		h.abandon()
+		h.running.Wait()
+	}
+}
+
 // finished tells the engine how a ended. If that ends the call, the others are
 // cancelled.
 func (h *hedges) finished(a *attemptState, now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) attempt.Step {

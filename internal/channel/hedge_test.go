@@ -669,6 +669,38 @@ func TestPanicsOfAttemptsReachTheCaller(t *testing.T) {
 	}
 }
 
+// A hook that panics before the first attempt leaves no timer behind.
+func TestAPanicBeforeTheAttemptStartsNoHedge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var st stage
+		st.play = func(ctx context.Context, n int64, s *server) (*inventoryv1.GetResponse, error) {
+			return st.answer(ctx, s, time.Hour)
+		}
+		var armed atomic.Bool
+		w := newWorld(t, 3, st.setup, hedging(nil), surefoot.WithObserver(&observe.Observer{AttemptStart: func(context.Context, string, int) {
+			if armed.Load() {
+				panic("a hook")
+			}
+		}}))
+		defer w.close()
+		w.warm()
+		armed.Store(true)
+		func() {
+			defer func() {
+				if r := recover(); r != "a hook" {
+					t.Errorf("recovered %v", r)
+				}
+			}()
+			_, _ = w.stub.Get(t.Context(), it)
+		}()
+		armed.Store(false)
+		time.Sleep(10 * hedgeDelay) // virtual
+		if n := st.arrived.Load(); n != 0 {
+			t.Errorf("%d attempts of a call that has panicked", n)
+		}
+	})
+}
+
 func TestAHedgeThatExitsEndsTheCallersGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var st stage
