@@ -146,7 +146,7 @@ var importTable = []row{
 
 var (
 	engineMayImport  = []string{"policy", "internal/engine/outcome", "internal/engine/window"}
-	exampleMayImport = []string{".", "observe", "observe/slog", "examples/inventory", "examples/inventory/inventoryv1"}
+	exampleMayImport = []string{".", "observe", "observe/slog", "resume", "examples/inventory", "examples/inventory/inventoryv1"}
 )
 
 // A listed is what go list says of a package.

@@ -18,11 +18,9 @@ import (
 	"os/signal"
 	"strconv"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	"github.com/surefoot-rpc/surefoot/resume"
 )
 
 func main() { os.Exit(command()) }
@@ -99,17 +97,13 @@ func reserve(ctx context.Context, out io.Writer, stub inventoryv1.InventoryClien
 	return err
 }
 
-// watch prints every change until the user ends it.
+// watch prints every change until the user ends it. It goes on, on another
+// server, when a server is lost.
 func watch(ctx context.Context, out io.Writer, stub inventoryv1.InventoryClient, sku string) error {
-	stream, err := stub.Watch(ctx, &inventoryv1.WatchRequest{Sku: sku})
-	if err != nil {
-		return err
-	}
-	for {
-		change, err := stream.Recv()
+	for change, err := range resume.Messages(ctx, stub.Watch, &inventoryv1.WatchRequest{Sku: sku}) {
 		switch {
-		case errors.Is(err, io.EOF), status.Code(err) == codes.Canceled && ctx.Err() != nil:
-			return nil //nolint:nilerr // the end that the user asked for
+		case err != nil && ctx.Err() != nil: // the end that the user asked for
+			return nil
 		case err != nil:
 			return err
 		}
@@ -117,4 +111,5 @@ func watch(ctx context.Context, out io.Writer, stub inventoryv1.InventoryClient,
 			return err
 		}
 	}
+	return nil
 }
