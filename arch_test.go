@@ -132,7 +132,7 @@ var importTable = []row{
 	{
 		"internal/workbench/role",
 		[]string{
-			".", "policy", "observe", "call",
+			".", "policy", "observe", "call", "resume",
 			"examples/inventory", "examples/inventory/inventoryv1",
 			"internal/workbench/scenario", "internal/workbench/protocol",
 		},

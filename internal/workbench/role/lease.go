@@ -34,6 +34,11 @@ func (w *worker) KeepAlive(stream grpc.BidiStreamingServer[inventoryv1.KeepAlive
 // renewals is how often a lease is renewed in its time to live.
 const renewals = 3
 
+// unanswered is how many renewals may wait for an answer: more than a run sends.
+const unanswered = 10_000
+
+var errUnanswered = errors.New("renewals are not answered")
+
 // lease is what one client knows of its lease. Its methods may be called from
 // any goroutine.
 type lease struct {
@@ -76,48 +81,51 @@ func (l *lease) lost(run protocol.Go) int64 {
 }
 
 // holdByHand renews the lease as people do: on a stream that is opened again when
-// it ends.
-func (l *lease) holdByHand(ctx context.Context, stub inventoryv1.InventoryClient, name string) {
+// it ends. It returns at the end of ctx, with the last thing that went wrong before.
+func (l *lease) holdByHand(ctx context.Context, stub inventoryv1.InventoryClient, name string) error {
+	var failed error
 	for ctx.Err() == nil {
-		l.holdOn(ctx, stub, name)
+		err := l.holdOn(ctx, stub, name)
 		if wait(ctx, reopenAfter) != nil {
-			return
+			break
 		}
+		failed = err
 	}
+	return failed
 }
 
-// holdOn renews the lease on one stream until that ends.
-func (l *lease) holdOn(ctx context.Context, stub inventoryv1.InventoryClient, name string) {
-	ctx, cancel := context.WithCancel(ctx)
+// holdOn renews the lease on one stream until that ends, and returns why.
+func (l *lease) holdOn(ctx context.Context, stub inventoryv1.InventoryClient, name string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
 	var receiver sync.WaitGroup
 	defer receiver.Wait()
-	defer cancel()
+	defer cancel(nil)
 	stream, err := stub.KeepAlive(ctx)
 	if err != nil {
-		return
+		return err
 	}
-	sent := make(chan protocol.Instant, 1024) // renewals that were not answered yet
+	sent := make(chan protocol.Instant, unanswered)
 	receiver.Go(func() {
-		defer cancel()
 		for {
 			if _, err := stream.Recv(); err != nil {
+				cancel(err)
 				return
 			}
 			l.renewed(<-sent, protocol.Now())
 		}
 	})
 	for {
-		now := protocol.Now()
 		select {
-		case sent <- now:
+		case sent <- protocol.Now():
 		default:
-			return // nobody answers
+			return errUnanswered
 		}
-		if stream.Send(&inventoryv1.KeepAliveRequest{LeaseId: name, TtlMs: l.ttl.Milliseconds()}) != nil {
-			return
+		err := stream.Send(&inventoryv1.KeepAliveRequest{LeaseId: name, TtlMs: l.ttl.Milliseconds()})
+		if err != nil && !errors.Is(err, io.EOF) { // EOF is that Recv knows why
+			return err
 		}
 		if wait(ctx, l.ttl/renewals) != nil {
-			return
+			return context.Cause(ctx)
 		}
 	}
 }

@@ -2,10 +2,12 @@ package role
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
 // streams is what the clients of a load program do beside their calls.
@@ -15,6 +17,9 @@ type streams struct {
 	running sync.WaitGroup
 	watches []*watching
 	leases  []*lease
+
+	mu     sync.Mutex // guards failed
+	failed error      // the last thing that went wrong
 }
 
 // startStreams lets each client watch and hold a lease, where the order says so,
@@ -26,12 +31,20 @@ func startStreams(ctx context.Context, order protocol.LoadOrder, clients []clien
 		if order.Watch > 0 {
 			w := newWatching()
 			s.watches = append(s.watches, w)
-			s.running.Go(func() { watchByHand(ctx, c.stub, w.change) })
+			watch := watchByHand
+			if order.Client == string(scenario.Surefoot) {
+				watch = watchResumed
+			}
+			s.running.Go(func() { s.ended(watch(ctx, c.stub, w.change)) })
 		}
 		if order.Lease > 0 {
 			l := newLease(order.Lease)
 			s.leases = append(s.leases, l)
-			s.running.Go(func() { l.holdByHand(ctx, c.stub, fmt.Sprintf("lease-%d", c.index)) })
+			hold := l.holdByHand
+			if order.Client == string(scenario.Surefoot) {
+				hold = l.holdResumed
+			}
+			s.running.Go(func() { s.ended(hold(ctx, c.stub, fmt.Sprintf("lease-%d", c.index))) })
 		}
 	}
 	return s
@@ -52,10 +65,20 @@ func (s *streams) settle(ctx context.Context) error {
 		select {
 		case <-one:
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d streams of arm %s brought nothing within %v: %w", len(began)-i, len(began), s.order.Arm, settleLimit, ctx.Err())
+			s.close()
+			return fmt.Errorf("%d of %d streams of arm %s brought nothing within %v: %w", len(began)-i, len(began), s.order.Arm, settleLimit, errors.Join(ctx.Err(), s.failed))
 		}
 	}
 	return nil
+}
+
+// ended notes the last thing that went wrong with a stream.
+func (s *streams) ended(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.failed = err
+	}
 }
 
 // close ends all streams. It may be called twice.

@@ -126,7 +126,7 @@ func TestByHandTheChangesBetweenAreMissing(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		watchByHand(ctx, stub(t, serve.Listen), func(revision int64) { changes <- revision })
+		_ = watchByHand(ctx, stub(t, serve.Listen), func(revision int64) { changes <- revision })
 	}()
 	last := <-changes
 	server.end() // ends the stream

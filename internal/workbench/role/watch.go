@@ -86,8 +86,10 @@ func (w *watching) judge(run protocol.Go, every time.Duration) protocol.Watched 
 const reopenAfter = 100 * time.Millisecond
 
 // watchByHand watches as people do: when the stream ends, it is opened again, and
-// the changes come from then on.
-func watchByHand(ctx context.Context, stub inventoryv1.InventoryClient, change func(revision int64)) {
+// the changes come from then on. It returns at the end of ctx, with the last thing
+// that went wrong before.
+func watchByHand(ctx context.Context, stub inventoryv1.InventoryClient, change func(revision int64)) error {
+	var failed error
 	for ctx.Err() == nil {
 		stream, err := stub.Watch(ctx, &inventoryv1.WatchRequest{Sku: sku})
 		for err == nil {
@@ -97,7 +99,9 @@ func watchByHand(ctx context.Context, stub inventoryv1.InventoryClient, change f
 			}
 		}
 		if wait(ctx, reopenAfter) != nil {
-			return
+			break
 		}
+		failed = err
 	}
+	return failed
 }
