@@ -28,38 +28,44 @@ type row[P any] struct {
 	note func(P) string
 }
 
+// Fields that others are told to follow.
+const (
+	deadlineField       = "deadline_ms"
+	attemptTimeoutField = "attempt_timeout_ms"
+)
+
 var methodRows = []row[policy.Method]{
-	{field: "deadline_ms", get: func(m policy.Method) any { return millis(m.Deadline) }, zero: none},
+	{field: deadlineField, get: func(m policy.Method) any { return millis(m.Deadline) }, zero: none},
 	{
-		field: "attempt_timeout_ms", get: func(m policy.Method) any { return millis(m.AttemptTimeout) }, zero: none,
-		when: unary, follows: "deadline_ms", note: idle,
+		field: attemptTimeoutField, get: func(m policy.Method) any { return millis(m.AttemptTimeout) }, zero: none,
+		when: unary, follows: deadlineField, note: idle,
 	},
 	{
 		field: "deadline_per_kib_us", get: func(m policy.Method) any { return m.DeadlinePerKiB.Microseconds() },
-		zero: none, when: unary, follows: "deadline_ms",
+		zero: none, when: unary, follows: deadlineField,
 	},
 	{
 		field: "attempt_timeout_per_kib_us", get: func(m policy.Method) any { return m.AttemptTimeoutPerKiB.Microseconds() },
-		zero: none, when: unary, follows: "attempt_timeout_ms",
+		zero: none, when: unary, follows: attemptTimeoutField,
 	},
 	{field: "deadline_margin_ms", get: func(m policy.Method) any { return millis(m.DeadlineMargin) }, zero: none},
 	{
 		field: "deadline_observed.quantile_permille", get: func(m policy.Method) any { return int64(m.DeadlineObserved.QuantilePermille) }, zero: off,
-		when: unary, follows: "deadline_ms",
+		when: unary, follows: deadlineField,
 	},
 	{field: "deadline_observed.factor_percent", get: func(m policy.Method) any { return int64(m.DeadlineObserved.FactorPercent) }, when: observesDeadline},
 	{field: "deadline_observed.floor_ms", get: func(m policy.Method) any { return millis(m.DeadlineObserved.Floor) }, zero: none, when: observesDeadline, follows: "deadline_observed.ceiling_ms"},
-	{field: "deadline_observed.ceiling_ms", get: func(m policy.Method) any { return millis(m.DeadlineObserved.Ceiling) }, zero: "deadline_ms", when: observesDeadline, follows: "deadline_observed.floor_ms"},
+	{field: "deadline_observed.ceiling_ms", get: func(m policy.Method) any { return millis(m.DeadlineObserved.Ceiling) }, zero: deadlineField, when: observesDeadline, follows: "deadline_observed.floor_ms"},
 	{
 		field: "attempt_timeout_observed.quantile_permille", get: func(m policy.Method) any { return int64(m.AttemptTimeoutObserved.QuantilePermille) }, zero: off,
-		when: unary, follows: "attempt_timeout_ms", note: idleObserved,
+		when: unary, follows: attemptTimeoutField, note: idleObserved,
 	},
 	{field: "attempt_timeout_observed.factor_percent", get: func(m policy.Method) any { return int64(m.AttemptTimeoutObserved.FactorPercent) }, when: observesAttempts},
 	{field: "attempt_timeout_observed.floor_ms", get: func(m policy.Method) any { return millis(m.AttemptTimeoutObserved.Floor) }, zero: none, when: observesAttempts, follows: "attempt_timeout_observed.ceiling_ms"},
-	{field: "attempt_timeout_observed.ceiling_ms", get: func(m policy.Method) any { return millis(m.AttemptTimeoutObserved.Ceiling) }, zero: "attempt_timeout_ms", when: observesAttempts, follows: "attempt_timeout_observed.floor_ms"},
+	{field: "attempt_timeout_observed.ceiling_ms", get: func(m policy.Method) any { return millis(m.AttemptTimeoutObserved.Ceiling) }, zero: attemptTimeoutField, when: observesAttempts, follows: "attempt_timeout_observed.floor_ms"},
 	{field: "hedge.delay_ms", get: func(m policy.Method) any { return millis(m.Hedge.Delay) }, zero: none, when: unary, note: idleHedge},
 	{field: "hedge.extra_load_percent", get: func(m policy.Method) any { return int64(m.Hedge.ExtraLoadPercent) }, zero: off, when: hedges},
-	{field: "hedge.max_hedges", get: func(m policy.Method) any { return int64(m.Hedge.MaxHedges) }, zero: off, when: hedges, follows: "deadline_ms"},
+	{field: "hedge.max_hedges", get: func(m policy.Method) any { return int64(m.Hedge.MaxHedges) }, zero: off, when: hedges, follows: deadlineField},
 	{
 		field: "retry.max_attempts", get: func(m policy.Method) any { return int64(m.Retry.MaxAttempts) },
 		when: func(m policy.Method) bool { return !m.Retry.UntilDeadline },

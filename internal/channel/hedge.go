@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -290,8 +291,7 @@ func (h *hedges) unused() bool {
 // avoided returns the endpoints that a must not go to: those that failed the
 // call, and those on which other attempts are in flight. mu is held.
 func (h *hedges) avoided(a *attemptState) []*balance.Endpoint {
-	avoid := h.call.tried()
-	avoid = avoid[:len(avoid):len(avoid)]
+	avoid := slices.Clip(h.call.tried()) // others may read it
 	for _, o := range h.flying {
 		if o != a && o.at != nil {
 			avoid = append(avoid, o.at)
@@ -332,7 +332,7 @@ func (h *hedges) settle(reply any, user *userOptions, err error) *userOptions {
 	h.running.Wait()
 	switch {
 	case h.broken && h.panicky != nil:
-		panic(h.panicky)
+		panic(h.panicky) //nolint:forbidigo // of an interceptor, as it would be without hedges
 	case h.broken:
 		runtime.Goexit()
 	case h.won == nil:

@@ -104,5 +104,6 @@ func learn(w *latency.Window, now, d time.Duration, t outcome.Timing, permille i
 		w.Record(now, d)
 	case outcome.AtLeast:
 		w.RecordAtLeast(now, d, permille)
+	case outcome.Untimed:
 	}
 }

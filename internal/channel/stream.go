@@ -123,7 +123,7 @@ func (s *streamState) run(step attempt.Step, err error) (openStream, error) {
 				return openStream{}, err
 			}
 			step = s.resume()
-		case attempt.Done:
+		case attempt.Done, attempt.Await: // streams do not hedge
 			return openStream{}, err
 		}
 	}
