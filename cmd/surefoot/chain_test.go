@@ -39,3 +39,16 @@ func TestLostReplies(t *testing.T) {
 		t.Errorf("a loop: %v writes were applied twice", twice)
 	}
 }
+
+func TestStreams(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "results.json")
+	got := tool(t, "lab", "run", "testdata/streams.yaml", "--isolation=loopback", "--json", file)
+	if got.code != 0 || got.stderr != "" {
+		t.Fatalf("exit %d, %s\n%s", got.code, got.stderr, got.stdout)
+	}
+	for _, arm := range readResults(t, file)[0].Arms {
+		if arm.Missing == nil || arm.Doubled == nil || *arm.Doubled != 0 || arm.OutOfOrder == nil || arm.LeasesLost == nil {
+			t.Errorf("%s: %+v", arm.Name, arm)
+		}
+	}
+}

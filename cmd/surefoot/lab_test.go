@@ -29,6 +29,9 @@ type results []struct {
 		WastedWork        *float64 `json:"wasted_work"`
 		AppliedTwice      *int64   `json:"applied_twice"`
 		GoodputBefore     *float64 `json:"goodput_before"`
+		Missing, Doubled  *int64
+		OutOfOrder        *int64 `json:"out_of_order"`
+		LeasesLost        *int64 `json:"leases_lost"`
 	}
 	Expectations []struct {
 		Arm, Want string

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc/peer"
 )
@@ -17,11 +16,11 @@ type listener struct {
 	net.Listener
 
 	mu    sync.Mutex // guards conns
-	conns map[string]net.Conn
+	conns map[string]*net.TCPConn
 }
 
 func newListener(lis net.Listener) *listener {
-	return &listener{Listener: lis, conns: map[string]net.Conn{}}
+	return &listener{Listener: lis, conns: map[string]*net.TCPConn{}}
 }
 
 // Accept returns the next connection.
@@ -33,12 +32,20 @@ func (l *listener) Accept() (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for address, old := range l.conns {
-		if errors.Is(old.SetWriteDeadline(time.Time{}), net.ErrClosed) {
+		if closed(old) {
 			delete(l.conns, address)
 		}
 	}
-	l.conns[conn.RemoteAddr().String()] = conn
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		l.conns[conn.RemoteAddr().String()] = tcp
+	}
 	return conn, nil
+}
+
+// closed says whether the connection was closed at this end.
+func closed(conn *net.TCPConn) bool {
+	raw, err := conn.SyscallConn()
+	return err == nil && errors.Is(raw.Control(func(uintptr) {}), net.ErrClosed)
 }
 
 // cut resets the connection on which the call came: whatever was still to be
@@ -51,10 +58,8 @@ func (l *listener) cut(ctx context.Context) {
 	l.mu.Lock()
 	conn := l.conns[from.Addr.String()]
 	l.mu.Unlock()
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // the connection may have ended just now
-	}
 	if conn != nil {
-		_ = conn.Close() // the same
+		_ = conn.SetLinger(0) // the connection may have ended just now
+		_ = conn.Close()      // the same
 	}
 }

@@ -142,3 +142,84 @@ func TestByHandTheChangesBetweenAreMissing(t *testing.T) {
 	<-done
 	server.end()
 }
+
+// A surefoot client goes on from where it was when the server comes back.
+func TestResumedNoChangeIsMissing(t *testing.T) {
+	const every = 10 * time.Millisecond
+	serve := protocol.ServeOrder{Name: "m", Listen: freeAddress(t), Changes: every, Plain: true} // which cuts at its end
+	server := serving(t, serve)
+	conn, err := dial(protocol.Further{Client: "surefoot", Target: "dns:///" + serve.Listen}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	changes, ended := make(chan int64, 10000), make(chan error, 1)
+	go func() {
+		ended <- watchResumed(ctx, inventoryv1.NewInventoryClient(conn), func(revision int64) { changes <- revision })
+	}()
+	last := <-changes
+	restarted := false
+	for end := last + 100; last < end; {
+		next := <-changes
+		if next != last+1 {
+			t.Fatalf("%d comes after %d", next, last)
+		}
+		if last = next; !restarted {
+			restarted = true
+			server.end()
+			server = serving(t, serve)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil && ctx.Err() == nil {
+		t.Error(err)
+	}
+	server.end()
+}
+
+// A lease that is renewed on a stream which breaks is held on the next one.
+func TestLeasesAreHeldOverStreams(t *testing.T) {
+	serve := protocol.ServeOrder{Name: "m", Listen: freeAddress(t), Plain: true} // which cuts at its end
+	for _, client := range []scenario.Client{scenario.GRPCRoundRobin, scenario.Surefoot} {
+		server := serving(t, serve)
+		conn, err := dial(protocol.Further{Client: string(client), Target: "dns:///" + serve.Listen}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		l, ended := newLease(300*time.Millisecond), make(chan struct{})
+		hold := l.holdByHand
+		if client == scenario.Surefoot {
+			hold = l.holdResumed
+		}
+		go func() {
+			defer close(ended)
+			_ = hold(ctx, inventoryv1.NewInventoryClient(conn), "mine") // how it ends does not matter here
+		}()
+		<-l.began
+		server.end()
+		server = serving(t, serve)
+		for until := protocol.Now().Add(time.Second); ; { // a renewal after the restart
+			l.mu.Lock()
+			held := l.until > until
+			l.mu.Unlock()
+			if held {
+				break
+			}
+			if wait(t.Context(), 10*time.Millisecond) != nil {
+				t.Fatalf("%s: the lease is not held again", client)
+			}
+		}
+		cancel()
+		<-ended
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		server.end()
+	}
+}

@@ -87,8 +87,12 @@ func (d *decoder) contract(into *Contract) func(ast.Node) {
 			d.failf(start(n), "contract must be a mapping with service and methods, as in a contract file, in lines of its own that are indented by two or more")
 			return
 		}
-		for line > 1 && !d.names(line, "contract") {
+		for line > 0 && !d.names(line, "contract") {
 			line--
+		}
+		if line < 2 { // the first line is a comment
+			d.failf(start(n), "the name contract must stand on a line of its own, as it is")
+			return
 		}
 		end := first.Line // the first line that no longer belongs to it
 		for end <= len(d.source) && (d.indent(end) < 0 || d.indent(end) >= first.Column-1) {
@@ -112,10 +116,10 @@ func (c Contract) Document() string {
 // alone says whether nothing stands before the column.
 func (d *decoder) alone(line, column int) bool { return d.indent(line) == column-1 }
 
-// names says whether the line is that of the field.
+// names says whether the line is that of the field, and holds nothing else.
 func (d *decoder) names(line int, field string) bool {
-	text := strings.TrimLeft(d.source[line-1], " -")
-	return strings.HasPrefix(text, field+":")
+	text, _, _ := strings.Cut(strings.TrimLeft(d.source[line-1], " -"), "#")
+	return strings.TrimSpace(text) == field+":"
 }
 
 // indent is the number of blanks before what stands on the line; -1 when it is

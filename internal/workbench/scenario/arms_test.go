@@ -120,6 +120,7 @@ s.yaml:33:11: the arm "surefoot hurried" does not take part: add it to arms or r
 		{"contract of grpc-go", "    client: surefoot\n", "    client: grpc-go\n", `s.yaml:25:5: contract and profile are for the client "surefoot": remove them`},
 		{"contract in a flow", "    contract:\n        methods:\n          Get: {method: {deadline_ms: 100}}\n", "    contract: {methods: {}}\n", `s.yaml:28:15: ` + shape},
 		{"contract that is no mapping", "  service:\n    balance: {round_robin: {}}\n\n  # of all\n  methods:\n    Get: {method: {deadline_ms: 900}}\n", "  - a\n", `s.yaml:12:3: ` + shape},
+		{"contract by another spelling", "contract:\n  service:", "\"contract\":\n  service:", `s.yaml:12:3: the name contract must stand on a line of its own, as it is`},
 		{"compared with itself", "beside: naive retries", `beside: surefoot hurried`, `s.yaml:34:67: beside is the arm itself: name another one`},
 		{"compared with nobody", "beside: naive retries", `beside: grpc-go`, `s.yaml:34:67: the arm "grpc-go" does not take part: add it to arms or remove the expectation (arms: naive retries, own timeouts, surefoot, surefoot hurried, plain)`},
 		{"layers that do not come out even", "layers: 3", "layers: 4", `s.yaml:2:1: fleet.servers is 6, which cannot be dealt out to 4 layers evenly: choose a multiple`},
