@@ -14,6 +14,9 @@ import (
 // applyAttempts sets what mo says of how attempts are repeated. What needs a
 // deadline, and was inherited, is dropped with it.
 func applyAttempts(m policy.Method, mo *surefootv1.Method, own bool) policy.Method {
+	if mo == nil {
+		return m
+	}
 	until := m.Retry.UntilDeadline
 	m.Retry = applyRetry(m.Retry, mo.GetRetry())
 	if m.Streaming && !own {
@@ -22,6 +25,7 @@ func applyAttempts(m policy.Method, mo *surefootv1.Method, own bool) policy.Meth
 	if m.Deadline == 0 && !mo.GetRetry().GetUntilDeadline() {
 		m.Retry.UntilDeadline = false
 	}
+	setMillis(&m.WaitForReady, mo.WaitForReadyMs)
 	if k := mo.GetIdempotencyKey(); k != nil && !m.Streaming {
 		m.IdempotencyKey = policy.Key{Header: k.GetHeader(), Field: k.GetField()}
 	}

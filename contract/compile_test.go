@@ -37,7 +37,7 @@ func TestTheContractOfTheExample(t *testing.T) {
 		}},
 	} {
 		want.Breaker = policy.HouseBreaker()
-		want.DeadlineMargin = 20 * ms
+		want.DeadlineMargin, want.WaitForReady = 20*ms, 2*time.Second
 		m := lookup(t, table, "/inventory.v1.Inventory/"+method)
 		if m.Unary != want || m.Stream != want {
 			t.Errorf("%s: %+v, want %+v", method, *m, want)

@@ -93,6 +93,12 @@ func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
 			func(place int) any { return place%2 == 0 },
 		},
 		{
+			"wait_for_ready_ms",
+			func(m *mth, place int) { m.WaitForReadyMs = i64(int64(10 + place)) },
+			func(m policy.Method) any { return m.WaitForReady },
+			func(place int) any { return time.Duration(10+place) * ms },
+		},
+		{
 			"retry.max_elapsed_ms",
 			func(m *mth, place int) { m.Retry = &retry{MaxElapsedMs: i64(int64(10 + place))} },
 			func(m policy.Method) any { return m.Retry.MaxElapsed },
@@ -321,7 +327,7 @@ func TestEveryFieldOfTheLanguageIsCompiled(t *testing.T) {
 		Service.defaults Service.balance Service.retry_budget Service.connection Service.discovery Service.profiles
 		Method.deadline_ms Method.deadline_margin_ms Method.attempt_timeout_ms Method.deadline_per_kib_us Method.attempt_timeout_per_kib_us
 		Method.retry Retry.max_attempts Retry.codes Retry.max_elapsed_ms Retry.until_deadline Retry.backoff Backoff.base_ms Backoff.max_ms
-		Method.idempotency_key
+		Method.idempotency_key Method.wait_for_ready_ms
 		Method.breaker
 		Method.hedge Hedge.delay_ms Hedge.extra_load_percent Hedge.max_hedges
 		Method.deadline_observed Method.attempt_timeout_observed

@@ -203,6 +203,7 @@ var mistakes = []mistake{
 		DeadlineMs: i64(1), DeadlinePerKibUs: i64(1), AttemptTimeoutPerKibUs: i64(1),
 	}}), []string{"shop.v1.Shop/Watch attempt_timeout_per_kib_us", "shop.v1.Shop/Watch deadline_per_kib_us"}},
 	{"a bound of repeats that comes too late", inUnary(&mth{DeadlineMs: i64(500), Retry: &retry{MaxElapsedMs: i64(500)}}), []string{"shop.v1.Shop/Get retry.max_elapsed_ms"}},
+	{"a wait that cannot be", inUnary(&mth{WaitForReadyMs: i64(-1)}), []string{"shop.v1.Shop/Get wait_for_ready_ms"}},
 	{"two limits of attempts", inUnary(&mth{Retry: &retry{MaxAttempts: i32(5), UntilDeadline: new(true)}}), []string{"shop.v1.Shop/Get retry.max_attempts"}},
 	{"two limits of attempts for all methods", inOptions(&svc{Defaults: &mth{Retry: &retry{MaxAttempts: i32(5), UntilDeadline: new(true)}}}), []string{"shop.v1.Shop defaults.retry.max_attempts"}},
 	{"repeats without an end", inUnary(&mth{DeadlineMs: i64(0), Retry: &retry{UntilDeadline: new(true)}}), []string{"shop.v1.Shop/Get retry.until_deadline"}},

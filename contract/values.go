@@ -49,6 +49,7 @@ var methodRows = []row[policy.Method]{
 		zero: none, when: unary, follows: attemptTimeoutField,
 	},
 	{field: "deadline_margin_ms", get: func(m policy.Method) any { return millis(m.DeadlineMargin) }, zero: none},
+	{field: "wait_for_ready_ms", get: func(m policy.Method) any { return millis(m.WaitForReady) }, zero: "while connecting"},
 	{
 		field: "deadline_observed.quantile_permille", get: func(m policy.Method) any { return int64(m.DeadlineObserved.QuantilePermille) }, zero: off,
 		when: unary, follows: deadlineField,

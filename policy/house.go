@@ -2,6 +2,12 @@ package policy
 
 import "time"
 
+// waitForReady is what a server that restarts takes to be back, with the
+// reconnects of a client that tries after 0.1, 0.26, 0.5, 0.9 and 1.6 s. A
+// client whose servers are gone for good fails soon enough. (linkerd's proxy
+// waits for 3 s before it fails fast.)
+const waitForReady = 2 * time.Second
+
 // House returns the house defaults: what a contract that says nothing gets.
 // Unary methods have a deadline; streams have none, but are watched: silence is
 // the normal state of many, so that it ends none and is reason to probe.
@@ -23,15 +29,16 @@ func House() (unary, stream Method, channel Channel) {
 		Backoff:     Backoff{Base: 25 * time.Millisecond, Max: time.Second},
 	}
 	unary = Method{
-		Deadline: 10 * time.Second,
-		Retry:    retry,
-		Breaker:  HouseBreaker(),
+		Deadline:     10 * time.Second,
+		WaitForReady: waitForReady,
+		Retry:        retry,
+		Breaker:      HouseBreaker(),
 		// Off, until a delay or a load, or a quantile, is said.
 		Hedge:                  Hedge{MaxHedges: 1},
 		DeadlineObserved:       Observed{FactorPercent: 200, Floor: 100 * time.Millisecond},
 		AttemptTimeoutObserved: Observed{FactorPercent: 200, Floor: 20 * time.Millisecond},
 	}
-	stream = Method{Streaming: true, Retry: retry, Stream: Stream{Silence: 10 * time.Second}, Breaker: HouseBreaker()}
+	stream = Method{Streaming: true, WaitForReady: waitForReady, Retry: retry, Stream: Stream{Silence: 10 * time.Second}, Breaker: HouseBreaker()}
 	unary.DeadlineMargin, stream.DeadlineMargin = 20*time.Millisecond, 20*time.Millisecond
 	channel = Channel{
 		Budget: Budget{RatioPercent: 20, MinPerSecond: 1, Window: 10 * time.Second},

@@ -61,6 +61,9 @@ type Method struct {
 	DeadlineObserved Observed
 	// AttemptTimeoutObserved replaces AttemptTimeout by what attempts took lately.
 	AttemptTimeoutObserved Observed
+	// WaitForReady is how long a call waits, in all, for an endpoint while none is
+	// ready. Zero is as long as connects are under way, and no longer.
+	WaitForReady time.Duration
 	// Safety says whether an attempt that may have reached a handler may be
 	// repeated.
 	Safety Safety
@@ -128,6 +131,9 @@ func (m Method) Validate() error {
 		bad("retry.until_deadline", "is set, but there is no deadline that would end the repeats: set deadline_ms, or retry.max_attempts in its place")
 	}
 	m.IdempotencyKey.validate(bad)
+	if m.WaitForReady < 0 {
+		bad("wait_for_ready_ms", "is %d; a time cannot be negative: set how long a call may wait for an endpoint, 0 to fail at once", m.WaitForReady.Milliseconds())
+	}
 	if n := m.Retry.MaxAttempts; n < 1 || n > MaxAttemptsLimit {
 		bad("retry.max_attempts", "is %d: set 1 for no repeats, or 2 to %d", n, MaxAttemptsLimit)
 	}

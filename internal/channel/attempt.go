@@ -52,6 +52,7 @@ type attemptState struct {
 	limit    stream.End // of the stream, that was reached
 	starved  bool       // its time was up, and the budget had no repeat
 	over     bool       // it ended: its time can no longer be up
+	none     bool       // the last picker had no endpoint ready
 	picks    bool       // a picker of ours was asked for an endpoint
 	again    bool       // the endpoint has failed this call, and there was no other
 	abort    func()     // cancels what grpc-go does for a light attempt, once it does
@@ -164,6 +165,20 @@ func (a *attemptState) pick() []*balance.Endpoint {
 	}
 	a.picks = true
 	return a.call.avoided(a)
+}
+
+// found says whether a picker has endpoints that are ready.
+func (a *attemptState) found(any bool) {
+	a.mu.Lock()
+	a.none = !any
+	a.mu.Unlock()
+}
+
+// unready reports whether the attempt ended for want of an endpoint.
+func (a *attemptState) unready() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.none && a.endpoint == nil
 }
 
 // picked says that the attempt goes to e, whether e counts what is in flight, and

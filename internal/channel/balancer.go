@@ -75,12 +75,11 @@ type fleet struct {
 	judged    []*endpoint // those that the last of the two looked at
 	records   []*ejection.Record
 	watched   []*liveness.Connection
-	sweeping  alarm         // runs sweep
-	checking  alarm         // runs check
-	lastReady time.Duration // when the last connection was lost
-	outs      int           // endpoints that are ejected or suspected
-	returning bool          // some have less than their full weight
-	panics    bool          // too few are usable: nobody is out
+	sweeping  alarm // runs sweep
+	checking  alarm // runs check
+	outs      int   // endpoints that are ejected or suspected
+	returning bool  // some have less than their full weight
+	panics    bool  // too few are usable: nobody is out
 
 	lastErr  error // why the last connect failed
 	resolver error // what the resolver reported while there is no endpoint
@@ -276,6 +275,7 @@ func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
 	e.state = is
 	if s.ConnectionError != nil {
 		b.lastErr = fmt.Errorf("%s: %v", e.addr, s.ConnectionError) //nolint:errorlint // see failPicker
+		b.channel.readiness.noteFirst(b.lastErr)
 	}
 	switch {
 	case is == connectivity.Ready:
@@ -306,7 +306,6 @@ func (b *fleet) onReady(e *endpoint) {
 
 func (b *fleet) onLoss(e *endpoint) {
 	e.SetLost(true)
-	b.lastReady = b.channel.clock()
 	if e.leaving {
 		b.leaving = slices.DeleteFunc(b.leaving, func(o *endpoint) bool { return o == e })
 		b.drop(e)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot/internal/chain"
@@ -35,7 +36,11 @@ type callState struct {
 	holds     bool            // of the breaker: the ticket
 	hedges    *hedges         // nil unless it may hedge
 	first     attemptState
-	serving   *chain.Call // for which it is made, nil if for none
+	// cc is what attempts are made on. patience is how long the call may wait for
+	// an endpoint in all, 0 if that is grpc-go's to do; waited is how long it has.
+	cc               *grpc.ClientConn
+	patience, waited time.Duration
+	serving          *chain.Call // for which it is made, nil if for none
 	// unprocessed is how many attempts provably reached no handler.
 	unprocessed atomic.Int32
 	// ownTimeout says that the attempt timeout is this call's own, bounded that
@@ -81,10 +86,17 @@ func (s *callState) begin(m *method, err error) (attempt.Step, error) {
 	if err == nil {
 		err = s.admit(m)
 	}
+	if err == nil {
+		err = s.awaitReady()
+	}
 	if err != nil {
 		return attempt.Step{}, err
 	}
-	return s.machine.Begin(s.start), nil
+	now := s.start
+	if s.waited > 0 {
+		now = time.Now()
+	}
+	return s.machine.Begin(now), nil
 }
 
 // inTrouble returns s.trouble, made if need be.
@@ -114,7 +126,7 @@ func (s *callState) tried() []*balance.Endpoint {
 // next returns the attempt that step starts, ready to run. It is no hedge.
 func (s *callState) next(now time.Time, step attempt.Step) *attemptState {
 	a := &s.first
-	if step.Number > 1 {
+	if step.Number > 1 || a.call != nil { // an attempt that was none has left it
 		a = new(attemptState)
 	}
 	a.number = step.Number
@@ -167,11 +179,14 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 
 // finished tells the engine how a ended.
 func (s *callState) finished(a *attemptState, now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool) attempt.Step {
-	r := s.channel.cfg.Random()
+	r, none := s.channel.cfg.Random(), a.hedge == nil && a.unready()
 	if s.hedges != nil {
-		return s.hedges.finished(a, now, v, pb, fresh, r)
+		return s.hedges.finished(a, now, v, pb, fresh, none, r)
 	}
 	s.verdict = v
+	if none {
+		s.machine.Unplaced(s.patience > 0)
+	}
 	return s.machine.Finish(now, v, pb, fresh, r)
 }
 
@@ -236,18 +251,6 @@ func (s *callState) attemptDone(a *attemptState) {
 	told := story[i]
 	s.unlock()
 	hook(s.ctx, s.method, told)
-}
-
-// resume goes on after a wait.
-func (s *callState) resume() attempt.Step {
-	s.lock()
-	defer s.unlock()
-	step := s.machine.Resume(time.Now())
-	if step.Action == attempt.Done {
-		story := s.story()
-		story[len(story)-1].Next = step.Why
-	}
-	return step
 }
 
 // wait waits for the backoff. It returns false if the call, or the client,

@@ -61,7 +61,8 @@ type Channel struct {
 	timeouts timeouts // of attempts
 
 	// ready is the picker in use, nil while no endpoint is ready.
-	ready atomic.Pointer[picker]
+	ready     atomic.Pointer[picker]
+	readiness readiness
 	// repeatable is when a call was made that may be repeated, to the second.
 	repeatable atomic.Int64
 	// news is what observers are yet to be told.
@@ -113,6 +114,9 @@ func (c *Channel) discovery() discovery.Config {
 
 // discovered tells the observer of a look-up.
 func (c *Channel) discovered(e discovery.Event) {
+	if e.Err != nil && e.Endpoints == 0 {
+		c.readiness.note(e.Err)
+	}
 	if hook := c.cfg.Observer.Discovery; hook != nil {
 		c.later(func() {
 			hook(observe.Discovery{Target: c.cfg.Target, Host: e.Host, Endpoints: e.Endpoints, TTL: e.TTL, Err: e.Err})

@@ -109,7 +109,7 @@ func TestRestartedServerIsUsedAgain(t *testing.T) {
 
 func TestUnreachableFleetFailsFastAndSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 2, nil)
+		w := newWorld(t, 2, nil, waiting(0))
 		defer w.close()
 		for _, s := range w.servers {
 			s.kill()

@@ -235,12 +235,15 @@ func (h *hedges) end() {
 
 // finished tells the engine how a ended. If that ends the call, the others are
 // cancelled.
-func (h *hedges) finished(a *attemptState, now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) attempt.Step {
+func (h *hedges) finished(a *attemptState, now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh, none bool, r uint64) attempt.Step {
 	finish := h.call.machine.Finish
 	if a.hedge != nil {
 		finish = h.call.machine.FinishHedge
 	}
 	h.mu.Lock()
+	if none {
+		h.call.machine.Unplaced(h.call.patience > 0)
+	}
 	step := finish(now, v, pb, fresh, r)
 	var left []*attemptState // others may go through the old list
 	for _, o := range h.flying {

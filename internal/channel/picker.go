@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -164,12 +165,18 @@ func attemptOf(info balancer.PickInfo) *attemptState {
 	return a
 }
 
+var errUnready = errors.New("surefoot: no endpoint is ready")
+
 // A waitPicker makes calls wait for the next picker.
 type waitPicker struct{}
 
 func (waitPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if a := attemptOf(info); a != nil {
 		a.pick()
+		if a.call.patience > 0 { // which waits in our own hands
+			a.found(false)
+			return balancer.PickResult{}, errUnready
+		}
 	}
 	return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
 }
@@ -181,6 +188,7 @@ type failPicker struct{ err error }
 func (p failPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if a := attemptOf(info); a != nil {
 		a.pick()
+		a.found(false)
 	}
 	return balancer.PickResult{}, p.err
 }

@@ -16,10 +16,6 @@ import (
 // bring-up of n endpoints does not build n pickers of up to n endpoints each.
 const coalesce = 5 * time.Millisecond
 
-// restart is how long calls wait for the only endpoint to come back, rather than
-// fail.
-const restart = 2 * time.Second
-
 // publishSoon publishes after the coalescing time. mu is held.
 func (b *fleet) publishSoon() { b.pending.in(b, coalesce, b.publish) }
 
@@ -34,8 +30,8 @@ func (b *fleet) publishLoss() {
 		return
 	}
 	again := *p
-	b.channel.ready.Store(&again)
 	b.cc.UpdateState(balancer.State{ConnectivityState: connectivity.Ready, Picker: &again})
+	b.channel.ready.Store(&again)
 	b.publishSoon()
 }
 
@@ -50,16 +46,23 @@ func (b *fleet) publish() {
 		state = balancer.State{ConnectivityState: connectivity.Ready, Picker: p}
 	case len(b.endpoints) == 0 && b.resolver != nil:
 		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{b.resolver}}
-	case b.single() && b.lastReady > 0 && b.channel.clock()-b.lastReady < restart:
-		// One address stands for many servers: the next connect finds another.
-		b.pending.in(b, restart-(b.channel.clock()-b.lastReady), b.publish)
 	case len(b.endpoints) > 0 && b.failing == len(b.endpoints):
 		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{
 			fmt.Errorf("none of %d endpoints can be connected; the last error: %w", len(b.endpoints), b.lastErr),
 		}}
 	}
-	b.channel.ready.Store(p)
+	if f, failing := state.Picker.(failPicker); failing {
+		b.channel.readiness.note(f.err)
+	}
+	if p == nil {
+		b.channel.ready.Store(nil)
+		b.cc.UpdateState(state)
+		return
+	}
+	// Who sees it must find that grpc-go picks with it.
 	b.cc.UpdateState(state)
+	b.channel.ready.Store(p)
+	b.channel.readiness.ready()
 }
 
 // single reports whether the one endpoint may stand for many.

@@ -28,6 +28,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 	opts, user, p := takeOptions(opts, &m.Stream, false)
 	ctx, err := user.bring(ctx, method, p)
 	s := &streamState{callState: c.newCall(ctx, method, m, p, nil), user: user}
+	s.cc, s.patience = cc, c.patience(opts, p.WaitForReady)
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	defer s.giveBackUnlessOpen()
 	s.dial = func(a *attemptState) (grpc.ClientStream, error) {
@@ -122,7 +123,7 @@ func (s *streamState) run(step attempt.Step, err error) (openStream, error) {
 			if !s.wait(step.Wait) {
 				return openStream{}, err
 			}
-			step = s.resume()
+			step, err = s.resume(err)
 		case attempt.Done, attempt.Await: // streams do not hedge
 			return openStream{}, err
 		}

@@ -152,25 +152,6 @@ func TestStreamDeadlineOfTheContract(t *testing.T) {
 	})
 }
 
-// A stream that no connection can be had for was never sent: it is tried
-// again, for any method, until the attempts are used up.
-func TestStreamIsReopenedWhileItProvablyWasNotSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1, nil)
-		defer w.close()
-		w.servers[0].kill()
-		finished := 0
-		_, err := w.stub.Watch(t.Context(), watchRequest, grpc.OnFinish(func(error) { finished++ }))
-		calls, attempts := w.seen()
-		if status.Code(err) != codes.Unavailable || len(calls) != 1 || len(attempts) != 3 || finished != 1 {
-			t.Fatalf("%v, %d calls, %d attempts, OnFinish ran %d times: want 1, 3 and 1", err, len(calls), len(attempts), finished)
-		}
-		if calls[0].MayHaveBeenApplied {
-			t.Error("says that it may have been applied")
-		}
-	})
-}
-
 // The caller's context ends a stream that nobody reads.
 func TestAbandonedStreamEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -17,6 +17,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	opts, user, p := takeOptions(opts, &m.Unary, true)
 	ctx, err := user.bring(ctx, method, p)
 	s := c.newCall(ctx, method, m, p, req)
+	s.cc, s.patience = cc, c.patience(opts, p.WaitForReady)
 	defer s.giveBack()
 	if delay := s.hedgeAfter(m); delay > 0 {
 		opts = slices.Clip(opts) // an interceptor may append to it in two attempts at once
@@ -24,6 +25,9 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	}
 	step, err := s.begin(m, err)
 	now := s.start
+	if s.waited > 0 {
+		now = time.Now()
+	}
 	for {
 		switch step.Action {
 		case attempt.Start:
@@ -37,7 +41,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 				step = attempt.Step{Action: attempt.Done}
 				continue
 			}
-			step = s.resume()
+			step, err = s.resume(err)
 		case attempt.Await:
 			step, err = s.hedges.await(step.Wait, err)
 		case attempt.Done:

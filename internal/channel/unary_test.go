@@ -121,34 +121,6 @@ func TestReserveIsNotRepeatedOnceItMayHaveBeenApplied(t *testing.T) {
 	})
 }
 
-// A call that never reaches a server is made again whatever its method: the
-// kit knows that no stream was created.
-func TestReserveIsRepeatedWhileItProvablyWasNotSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 2, nil)
-		defer w.close()
-		for _, s := range w.servers {
-			s.kill()
-		}
-		time.AfterFunc(20*time.Millisecond, func() { w.servers[0].start() })
-		// The fleet is failing when the first attempt is made, and the backoff
-		// alone would not outlast it: the deadline is what bounds the call.
-		_, err := w.stub.Reserve(t.Context(), &inventoryv1.ReserveRequest{Sku: "anvil"})
-		calls, _ := w.seen()
-		if len(calls) != 1 || len(calls[0].Attempts) < 2 {
-			t.Fatalf("calls %+v, want one with several attempts (error: %v)", calls, err)
-		}
-		for _, a := range calls[0].Attempts[:len(calls[0].Attempts)-1] {
-			if a.Verdict != "unprocessed" {
-				t.Errorf("attempt %+v, want unprocessed", a)
-			}
-		}
-		if err != nil && calls[0].MayHaveBeenApplied {
-			t.Errorf("%v: says it may have been applied", err)
-		}
-	})
-}
-
 func TestAttemptTimeoutMovesACallToAnotherServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3, nil, trusting())

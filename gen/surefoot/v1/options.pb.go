@@ -350,8 +350,8 @@ type Method struct {
 	// or attempts, took lately. The fixed value holds until enough were seen.
 	DeadlineObserved       *Observed `protobuf:"bytes,6,opt,name=deadline_observed,json=deadlineObserved,proto3,oneof" json:"deadline_observed,omitempty"`
 	AttemptTimeoutObserved *Observed `protobuf:"bytes,7,opt,name=attempt_timeout_observed,json=attemptTimeoutObserved,proto3,oneof" json:"attempt_timeout_observed,omitempty"`
-	// How long a call waits for an endpoint while none is ready. 0 fails at
-	// once, as soon as all connects have failed.
+	// How long a call waits, in all, for an endpoint while none is ready. 0 waits
+	// while connects are under way, and fails as soon as all have failed.
 	WaitForReadyMs *int64 `protobuf:"varint,8,opt,name=wait_for_ready_ms,json=waitForReadyMs,proto3,oneof" json:"wait_for_ready_ms,omitempty"`
 	// A second attempt while the first one is slow.
 	Hedge *Hedge `protobuf:"bytes,9,opt,name=hedge,proto3,oneof" json:"hedge,omitempty"`

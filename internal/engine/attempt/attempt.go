@@ -59,6 +59,10 @@ type Call struct {
 	held     bool  // the budget holds the next attempt
 	missed   bool  // an endpoint lacked the method
 
+	unplaced bool // the running attempt found no endpoint ready
+	waits    bool // an endpoint can be waited for
+	spare    bool // an attempt came to nothing: its place is free
+
 	restricted bool // only what is unprocessed may be repeated
 	refused    bool // a repeat that might have helped was refused
 
@@ -148,6 +152,7 @@ func (c *Call) ended(now time.Time, v outcome.Verdict, pb outcome.Pushback, fres
 	var step Step
 	if h != nil {
 		h.inFlight--
+		c.unplaced = c.unplaced && !hedge // a hedge is paid for, whatever it finds
 	}
 	switch {
 	case h != nil && h.over:
@@ -196,7 +201,7 @@ func (c *Call) repeated() bool {
 func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
 	step := c.decide(now, v, pb, fresh, r)
 	switch {
-	case step.Action != Wait:
+	case step.Action != Wait, c.spare:
 		return step
 	case step.Wait == 0:
 		return c.Resume(now)
@@ -217,6 +222,12 @@ func (c *Call) count(v outcome.Verdict, fresh bool) {
 // decide returns whether an attempt that ended is repeated, as Done or Wait. It
 // does not ask the budget.
 func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
+	if c.unplaced {
+		c.unplaced = false
+		if v == outcome.Unprocessed {
+			return c.wasNone(now)
+		}
+	}
 	c.count(v, fresh)
 	switch {
 	case v == outcome.Success:
@@ -285,8 +296,33 @@ const tooLate = "too late to repeat (max_elapsed_ms)"
 // passed reports whether it is at, or later. The zero time never passes.
 func passed(at, it time.Time) bool { return !at.IsZero() && !it.Before(at) }
 
+// Unplaced says that the running attempt found no endpoint ready. It is called
+// before Finish. Such an attempt, if it is unprocessed, was none: it does not
+// count, and the one in its place is not paid for. waits says that the driver can
+// wait for an endpoint: then the answer of Finish is Wait, and Resume must be
+// called once one is ready.
+func (c *Call) Unplaced(waits bool) { c.unplaced, c.waits = true, waits }
+
+// wasNone returns what to do in place of an attempt that found no endpoint.
+func (c *Call) wasNone(now time.Time) Step {
+	c.release()
+	switch {
+	case !c.waits:
+		return Step{Why: "no endpoint is ready"}
+	case passed(c.terms.Deadline, now):
+		return c.refuse("no time left")
+	}
+	c.made--
+	c.spare = true
+	return Step{Action: Wait, Why: "waits for an endpoint"}
+}
+
 // Resume goes on after a wait.
 func (c *Call) Resume(now time.Time) Step {
+	if c.spare {
+		c.spare = false
+		return c.start(now, "an endpoint is ready")
+	}
 	if c.hedging != nil {
 		c.hedging.vacant = false
 	}

@@ -176,6 +176,8 @@ func play(call *Call, budget, limit *Budget, now time.Time, event string, args [
 			switch name {
 			case "fresh":
 				fresh = true
+			case "none":
+				call.Unplaced(call.method.WaitForReady > 0)
 			case "stop":
 				pb.Given, pb.Stop = true, true
 			case "pushback":
@@ -241,7 +243,7 @@ func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Bud
 		name, value, _ := strings.Cut(f, "=")
 		var d time.Duration
 		switch name {
-		case "backoff", "max", "timeout", "deadline", "hedge", "elapsed":
+		case "backoff", "max", "timeout", "deadline", "ready", "hedge", "elapsed":
 			if d, err = time.ParseDuration(value); err != nil {
 				return m, b, deadline, err
 			}
@@ -268,6 +270,8 @@ func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Bud
 			_, err = fmt.Sscanf(value, "%d%%", &m.Hedge.ExtraLoadPercent)
 		case "deadline":
 			deadline = start.Add(d)
+		case "ready":
+			m.WaitForReady = d
 		case "elapsed":
 			m.Retry.MaxElapsed = d
 		case "budget":

@@ -1,0 +1,165 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+)
+
+// readiness is what calls wait for while no endpoint is ready. Whether one is
+// they see from the picker in use.
+type readiness struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed when an endpoint is ready; nil while nobody waits
+	err     error         // why the last connect, or look-up, failed
+}
+
+// note notes why no endpoint is ready.
+func (r *readiness) note(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+// noteFirst notes it if nothing else is known.
+func (r *readiness) noteFirst(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// ready wakes those who wait: an endpoint is ready.
+func (r *readiness) ready() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = nil
+	if r.changed != nil {
+		close(r.changed)
+		r.changed = nil
+	}
+}
+
+// watch returns what is closed when an endpoint is ready.
+func (r *readiness) watch() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.changed == nil {
+		r.changed = make(chan struct{})
+	}
+	return r.changed
+}
+
+func (r *readiness) why() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		return "the first connects, or the look-up of its name, are still going on"
+	}
+	return r.err.Error()
+}
+
+// patience returns how long a call with these options may wait for an endpoint
+// in our own hands. 0 leaves it to grpc-go: for a caller who says how, with
+// grpc.WaitForReady; and for a balancer that is not ours.
+func (c *Channel) patience(opts []grpc.CallOption, bound time.Duration) time.Duration {
+	if bound <= 0 || strings.HasPrefix(strings.ToLower(c.cfg.Target), "xds:") {
+		return 0
+	}
+	for _, o := range opts {
+		if _, ok := o.(grpc.FailFastCallOption); ok {
+			return 0
+		}
+	}
+	return bound
+}
+
+// awaitReady waits until an endpoint is ready, for as long as the call may, and
+// returns why there is none. It costs next to nothing while one is.
+func (s *callState) awaitReady() error {
+	if s.patience == 0 || s.channel.ready.Load() != nil {
+		return nil
+	}
+	return s.waitReady()
+}
+
+func (s *callState) waitReady() error {
+	c, begin := s.channel, time.Now()
+	if s.cc.GetState() == connectivity.Idle {
+		s.cc.Connect() // as the first attempt would
+	}
+	limit := s.patience - s.waited
+	if d := s.machine.Deadline(); !d.IsZero() {
+		limit = min(limit, time.Until(d))
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		changed := c.readiness.watch()
+		if c.ready.Load() != nil {
+			s.waited += time.Since(begin)
+			return nil
+		}
+		select {
+		case <-changed:
+			continue
+		case <-timer.C:
+		case <-s.ctx.Done():
+		case <-c.closing:
+		}
+		s.waited += time.Since(begin)
+		return s.unready()
+	}
+}
+
+// unready returns the error of a call that waited for an endpoint.
+func (s *callState) unready() error {
+	c, waited, deadline := s.channel, s.waited.Round(time.Millisecond), s.machine.Deadline()
+	switch {
+	case errors.Is(s.ctx.Err(), context.Canceled):
+		return status.Errorf(codes.Canceled, "surefoot: the caller gave up after %v, while no endpoint of %s was ready: %s", waited, c.cfg.Target, c.readiness.why())
+	case c.closed.Load():
+		return status.Errorf(codes.Canceled, "surefoot: the client was closed while no endpoint of %s was ready", c.cfg.Target)
+	case s.ctx.Err() != nil, !deadline.IsZero() && !time.Now().Before(deadline):
+		return status.Errorf(codes.DeadlineExceeded, "surefoot: the deadline passed after %v, while no endpoint of %s was ready: %s", waited, c.cfg.Target, c.readiness.why())
+	default:
+		return status.Errorf(codes.Unavailable, "surefoot: no endpoint of %s was ready within %v (wait_for_ready_ms): %s", c.cfg.Target, waited, c.readiness.why())
+	}
+}
+
+// resume goes on after a wait, once an endpoint is ready. err is what the last
+// attempt ended with. It stays the call's if there is none to go on with, unless
+// that attempt found no endpoint either.
+func (s *callState) resume(err error) (attempt.Step, error) {
+	none := s.awaitReady()
+	s.lock()
+	defer s.unlock()
+	if none != nil {
+		s.machine.Abandon()
+		if s.ctx.Err() != nil || s.channel.closed.Load() {
+			s.interrupted()
+		}
+		last := &s.story()[len(s.story())-1]
+		last.Next = status.Convert(none).Message()
+		if last.Endpoint == "" {
+			err = none
+		}
+		return attempt.Step{}, err
+	}
+	step := s.machine.Resume(time.Now())
+	if step.Action == attempt.Done {
+		story := s.story()
+		story[len(story)-1].Next = step.Why
+	}
+	return step, err
+}

@@ -1,0 +1,228 @@
+package channel_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/resolver/manual"
+	"google.golang.org/grpc/status"
+
+	"github.com/surefoot-rpc/surefoot"
+	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+)
+
+// waiting returns an option that has calls wait that long for an endpoint.
+func waiting(d time.Duration) surefoot.ClientOption {
+	return surefoot.WithHouseDefaults(&surefootv1.Service{Defaults: &surefootv1.Method{WaitForReadyMs: new(d.Milliseconds())}})
+}
+
+// noBudget returns an option that allows no repeats.
+func noBudget() surefoot.ClientOption {
+	return contractOf(nil, &surefootv1.Service{RetryBudget: &surefootv1.RetryBudget{RatioPercent: new(int32(0)), MinPerSecond: new(int32(0))}})
+}
+
+// All servers restart: a call of any method waits, is made once, and costs the
+// budget nothing.
+func TestCallsRideOutARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, nil, noBudget())
+		defer w.close()
+		w.warm()
+		for _, s := range w.servers {
+			s.kill()
+		}
+		time.AfterFunc(700*time.Millisecond, func() {
+			for _, s := range w.servers {
+				s.start()
+			}
+		})
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if _, err := w.stub.Reserve(t.Context(), &inventoryv1.ReserveRequest{}); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Go(func() {
+				stream, err := w.stub.Watch(t.Context(), watchRequest)
+				if err == nil {
+					_, err = stream.Recv()
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		applied := int64(0)
+		for _, s := range w.servers {
+			applied += s.applied.Load()
+		}
+		calls, _ := w.seen()
+		for _, c := range calls {
+			for i, a := range c.Attempts {
+				if last := i == len(c.Attempts)-1; last != (a.Verdict == "success") || !last && a.Verdict != "unprocessed" {
+					t.Errorf("%+v", c.Attempts)
+				}
+			}
+		}
+		if applied != 20 {
+			t.Errorf("applied %d times, want 20", applied)
+		}
+	})
+}
+
+// Calls that were in flight when all servers died go on once one is back.
+func TestALostCallWaitsForAnEndpointBeforeItIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		w := newWorld(t, 2, func(s *server) {
+			s.get = func(ctx context.Context, r *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				if r.GetSku() != "warm" {
+					select {
+					case <-hold:
+					case <-ctx.Done():
+					}
+				}
+				return &inventoryv1.GetResponse{}, nil
+			}
+		}, trusting(), contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{AttemptTimeoutMs: new(int64(0))}}}, nil))
+		defer w.close()
+		w.warm()
+		result := make(chan error)
+		go func() {
+			_, err := w.stub.Get(t.Context(), getRequest)
+			result <- err
+		}()
+		synctest.Wait()
+		for _, s := range w.servers {
+			s.kill()
+		}
+		synctest.Wait()
+		close(hold)
+		time.AfterFunc(700*time.Millisecond, w.servers[0].start)
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+		_, attempts := w.seen()
+		last := attempts[len(attempts)-1]
+		if attempts[0].Verdict != "lost" || last.Verdict != "success" || last.Start.Sub(attempts[0].Start) < 700*time.Millisecond {
+			t.Errorf("%+v", attempts)
+		}
+	})
+}
+
+// A call waits no longer than it may, and says for what.
+func TestTheWaitForAnEndpointIsBounded(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		wait time.Duration
+		ctx  time.Duration
+		opts []grpc.CallOption
+		code codes.Code
+		took time.Duration
+		says string
+	}{
+		{name: "the contract's bound", wait: 500 * time.Millisecond, code: codes.Unavailable, took: 500 * time.Millisecond,
+			says: "surefoot: no endpoint of fleet:///inventory was ready within 500ms (wait_for_ready_ms): none of 2 endpoints can be connected; the last error: "},
+		{name: "the house's bound", wait: 2 * time.Second, ctx: 3 * time.Second, code: codes.Unavailable, took: 2 * time.Second, says: "surefoot: "},
+		{name: "the deadline first", wait: 5 * time.Second, ctx: 300 * time.Millisecond, code: codes.DeadlineExceeded, took: 300 * time.Millisecond,
+			says: "surefoot: the deadline passed after 300ms, while no endpoint of fleet:///inventory was ready: none of 2"},
+		{name: "none", wait: 0, code: codes.Unavailable, took: 0, says: "none of 2 endpoints can be connected; the last error: "},
+		{name: "the caller wants none", wait: time.Second, opts: []grpc.CallOption{grpc.WaitForReady(false)}, code: codes.Unavailable, took: 0},
+		{name: "the caller waits", wait: time.Second, ctx: 1500 * time.Millisecond, opts: []grpc.CallOption{grpc.WaitForReady(true)}, code: codes.DeadlineExceeded, took: 1500 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 2, nil, waiting(c.wait), contractOf(map[string]*surefootv1.MethodContract{
+					"Get": {Method: &surefootv1.Method{DeadlineMs: new(int64(10_000))}},
+				}, nil))
+				defer w.close()
+				w.warm()
+				for _, s := range w.servers {
+					s.kill()
+				}
+				synctest.Wait()
+				for name, do := range map[string]func(context.Context) error{
+					"unary": func(ctx context.Context) error { _, err := w.stub.Get(ctx, getRequest, c.opts...); return err },
+					"stream": func(ctx context.Context) error {
+						stream, err := w.stub.Watch(ctx, watchRequest, c.opts...)
+						if err == nil {
+							_, err = stream.Recv()
+						}
+						return err
+					},
+				} {
+					ctx, cancel := t.Context(), context.CancelFunc(func() {})
+					if c.ctx > 0 {
+						ctx, cancel = context.WithTimeout(ctx, c.ctx)
+					}
+					w.forget()
+					start := time.Now()
+					err := do(ctx)
+					took := time.Since(start)
+					cancel()
+					if status.Code(err) != c.code || took < c.took || took > c.took+50*time.Millisecond || !strings.Contains(err.Error(), c.says) {
+						t.Errorf("%s: %v after %v", name, err, took)
+					}
+					var ce *surefoot.CallError
+					if errors.As(err, &ce) && (ce.MayHaveBeenApplied() || len(ce.Call.Attempts) > 1) {
+						t.Errorf("%s: %+v", name, ce.Call)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A name that nobody answers for is waited for as well.
+func TestACallWaitsForTheNameAsLongAsForAnEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := manual.NewBuilderWithScheme("silent")
+		client, err := surefoot.NewClient("silent:///inventory", surefoot.WithInsecure(), waiting(time.Second),
+			surefoot.WithDialOptions(grpc.WithResolvers(names), grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+				return nil, errors.New("nobody is there")
+			})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = client.Close() }()
+		start := time.Now()
+		_, err = inventoryv1.NewInventoryClient(client).Get(t.Context(), getRequest)
+		if took := time.Since(start); status.Code(err) != codes.Unavailable || took != time.Second || !strings.Contains(err.Error(), "look-up of its name") {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
+
+// Whoever waits ends at once with its caller, and with the client.
+func TestAWaitForAnEndpointEndsWithItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, nil)
+		w.warm()
+		w.servers[0].kill()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		start := time.Now()
+		_, err := w.stub.Get(ctx, getRequest)
+		if took := time.Since(start); status.Code(err) != codes.Canceled || took != 100*time.Millisecond || !strings.Contains(err.Error(), "the caller gave up") {
+			t.Errorf("the caller: %v after %v", err, took)
+		}
+		time.AfterFunc(100*time.Millisecond, w.close)
+		start = time.Now()
+		_, err = w.stub.Get(t.Context(), getRequest)
+		if took := time.Since(start); status.Code(err) != codes.Canceled || took != 100*time.Millisecond || !strings.Contains(err.Error(), "the client was closed") {
+			t.Errorf("the client: %v after %v", err, took)
+		}
+	})
+}
