@@ -26,7 +26,7 @@ type labFlags struct {
 const labHelp = `Put clients through faults, on real processes and a real network.
 
 Each scenario runs once per arm: with grpc-go as it comes, with grpc-go and its
-round_robin policy, and with surefoot. Without a subcommand the scenarios of the
+round_robin policy, with others that it names, and with surefoot. Without a subcommand the scenarios of the
 default run are played. It needs neither root nor tools of the system.
 
 Exit codes:
