@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/call"
@@ -309,6 +310,72 @@ func TestManyHedgedCallsAtOnce(t *testing.T) {
 		}
 		if told != len(attempts) || int64(told) < st.arrived.Load() {
 			t.Errorf("calls tell of %d attempts, the hook of %d, the servers of %d", told, len(attempts), st.arrived.Load())
+		}
+	})
+}
+
+// Each attempt that is told of began once, ended once, and is one stream that a
+// server saw: hedges, repeats and attempts that were given up.
+func TestAttemptsOfHedgedCallsAreStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var st stage
+		var streams, begun, hedged, timedOut, failed atomic.Int64
+		st.play = func(ctx context.Context, n int64, s *server) (*inventoryv1.GetResponse, error) {
+			// Never at the time at which a hedge starts: one that is cancelled before
+			// it has a stream is an attempt without one.
+			d := time.Duration(rand.IntN(100))*time.Millisecond + 370*time.Microsecond
+			r, err := st.answer(ctx, s, d)
+			switch how := rand.IntN(10); {
+			case err == nil && how == 0:
+				return nil, status.Error(codes.Unavailable, "not now")
+			case err == nil && how == 1:
+				return nil, status.Error(codes.Internal, "broken")
+			default:
+				return r, err
+			}
+		}
+		w := newWorld(t, 6, func(s *server) {
+			st.setup(s)
+			s.options = []grpc.ServerOption{grpc.InTapHandle(func(ctx context.Context, _ *tap.Info) (context.Context, error) {
+				streams.Add(1)
+				return ctx, nil
+			})}
+		}, hedging(func(_ *surefootv1.Service, m *surefootv1.Method) {
+			m.Hedge.MaxHedges, m.AttemptTimeoutMs = new(int32(2)), new(int64(70))
+			m.Retry = &surefootv1.Retry{MaxAttempts: new(int32(5))}
+		}), surefoot.WithHouseDefaults(&surefootv1.Service{
+			Connection: &surefootv1.Connection{Liveness: &surefootv1.Liveness{Off: new(true)}},
+			Defaults:   &surefootv1.Method{Breaker: &surefootv1.Breaker{Off: new(true)}},
+			Balance:    &surefootv1.Balance{Ejection: &surefootv1.Ejection{Off: new(true)}},
+		}), surefoot.WithObserver(&observe.Observer{AttemptStart: func(context.Context, string, int) { begun.Add(1) }}))
+		defer w.close()
+		w.warm()
+		streams.Store(0)
+		begun.Store(0)
+		for range 300 {
+			_, _ = w.stub.Get(t.Context(), it)
+		}
+		synctest.Wait()
+		calls, attempts := w.seen()
+		told := 0
+		for _, c := range calls {
+			told += len(c.Attempts)
+		}
+		for _, a := range attempts {
+			switch a.Verdict {
+			case "abandoned":
+				hedged.Add(1)
+			case "timeout":
+				timedOut.Add(1)
+			case "fault", "broken":
+				failed.Add(1)
+			}
+		}
+		if n := int64(len(attempts)); n != streams.Load() || n != begun.Load() || n != int64(told) {
+			t.Errorf("%d attempts have ended, %d begun, calls tell of %d; servers saw %d streams", n, begun.Load(), told, streams.Load())
+		}
+		if hedged.Load() == 0 || timedOut.Load() == 0 || failed.Load() == 0 {
+			t.Errorf("%d lost, %d timed out, %d failed", hedged.Load(), timedOut.Load(), failed.Load())
 		}
 	})
 }
