@@ -13,6 +13,8 @@ func TestWhatIsInheritedMayHaveNoEffect(t *testing.T) {
 	codes, once := &mth{Retry: &retry{Codes: aborted}}, &mth{Retry: &retry{MaxAttempts: i32(1)}}
 	both := &mth{Retry: &retry{MaxAttempts: i32(1), Codes: aborted}}
 	timeout := &mth{AttemptTimeoutMs: i64(250)}
+	hedged := &mth{Hedge: &hedge{DelayMs: i64(20)}}
+	seen := &mth{AttemptTimeoutObserved: &observe{QuantilePermille: i32(990), CeilingMs: i64(250)}}
 	opens, off := &mth{Breaker: &breaker{OpenMs: i64(1000)}}, &mth{Breaker: &breaker{Off: new(true)}}
 	never := &mth{Breaker: &breaker{FailurePercent: i32(0)}}
 	for _, c := range []struct {
@@ -34,6 +36,10 @@ func TestWhatIsInheritedMayHaveNoEffect(t *testing.T) {
 		{"a bound of repeats, of the service", nil, &mth{Retry: &retry{MaxElapsedMs: i64(5000)}}, &mth{DeadlineMs: i64(1000)}, nil},
 		{"a bound of repeats under a deadline that grows", nil, nil, &mth{DeadlineMs: i64(1000), DeadlinePerKibUs: i64(1), Retry: &retry{MaxElapsedMs: i64(2000)}}, nil},
 		{"an attempt timeout of the house", timeout, nil, nil, nil},
+		{"hedges of the service", nil, hedged, nil, nil},
+		{"hedges of the house", hedged, nil, once, nil},
+		{"a caller switches repeats, and with them hedges, off", nil, nil, hedged, once},
+		{"observed attempt timeouts of the service", nil, seen, nil, nil},
 		{"the breaker of the service is off", nil, off, opens, nil},
 		{"a caller switches the breaker off", nil, nil, opens, off},
 		{"no breaker of the service opens", nil, never, opens, nil},

@@ -92,7 +92,7 @@ func TestRetriesOffReachesEveryMethod(t *testing.T) {
 		}
 		table := compile(t, contract.Sources{
 			Services: build(t, spec{name: "Shop", methods: []rpc{
-				{name: "Get", level: readOnly, options: &mth{Retry: &retry{MaxAttempts: i32(5), Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}, AttemptTimeoutMs: i64(10)}},
+				{name: "Get", level: readOnly, options: &mth{Retry: &retry{MaxAttempts: i32(5), Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}, AttemptTimeoutMs: i64(10), Hedge: &hedge{DelayMs: i64(5)}}},
 				{name: "Put"}, {name: "Watch", replies: true},
 			}}),
 			Contracts: []*given{{ServiceName: "vendor.KV", Methods: map[string]*givenM{"Range": {Method: &mth{Retry: &retry{MaxAttempts: i32(4)}}}}}},
