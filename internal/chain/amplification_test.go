@@ -31,6 +31,17 @@ func TestThreeLayersThatFailDoNotMultiply(t *testing.T) {
 	}
 }
 
+// A service that takes longer than anybody waits is repeated by those who wait
+// the shortest, all of them.
+func TestThreeLayersThatHangDoNotMultiply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		testThreeLayers(t, "all hang", func(ctx context.Context, _ *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+	})
+}
+
 func testThreeLayers(t *testing.T, what string, get func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error)) {
 	const perSecond, seconds = 50, 60
 	const made = perSecond * seconds

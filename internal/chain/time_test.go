@@ -7,7 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot"
@@ -151,6 +153,39 @@ func TestAServerHasTimeToSayWhatWentWrong(t *testing.T) {
 			t.Errorf("%v after %v, want the reason after 980ms", err, time.Since(began))
 		}
 	})
+}
+
+// What ends with the time of the call that it is made for leaves nobody above time
+// for another attempt. What ends at a deadline of its own does.
+func TestTheAnswerToACallThatRanOutOfTime(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		own  *int64
+		want int
+	}{
+		{"its caller's", new(int64(3_600_000)), 1},
+		{"its own", new(int64(100)), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork(t)
+				defer n.close()
+				n.serve("bottom", surefootService(t), &tier{get: func(ctx context.Context, _ *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}})
+				below := n.client([]string{"bottom"}, contractOf(&surefootv1.Method{DeadlineMs: c.own, AttemptTimeoutMs: new(int64(0))}))
+				n.serve("middle", surefootService(t), &tier{below: below})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				var trailer metadata.MD
+				_, err := n.plainClient([]string{"middle"}).Get(ctx, anvil, grpc.Trailer(&trailer))
+				if got := len(trailer[pushback]); status.Code(err) != codes.DeadlineExceeded || ctx.Err() != nil || got != c.want {
+					t.Errorf("%v, told %v", err, trailer)
+				}
+			})
+		})
+	}
 }
 
 // A stream that is opened while serving a call ends before it, too.

@@ -44,9 +44,9 @@ type callState struct {
 	// unprocessed is how many attempts provably reached no handler.
 	unprocessed atomic.Int32
 	// ownTimeout says that the attempt timeout is this call's own, bounded that
-	// the deadline is the policy's and not the context's, marked that it is made for a
-	// repeat.
-	ownTimeout, bounded, marked bool
+	// the deadline is the policy's and not the context's, inherited that it is that of the
+	// call for which it is made, marked that that one is a repeat.
+	ownTimeout, bounded, inherited, marked bool
 }
 
 // trouble is what a call needs once an attempt has failed, or if somebody

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 )
 
 // until returns when the call must have ended that may take so long, zero if never,
@@ -11,9 +12,10 @@ import (
 func (s *callState) until(long time.Duration) (deadline time.Time, sooner bool) {
 	deadline, _ = s.ctx.Deadline()
 	limit := s.passedOn(deadline)
+	s.inherited = !limit.IsZero() && !deadline.Before(limit)
 	if long > 0 {
 		if own := s.start.Add(long); limit.IsZero() || own.Before(limit) {
-			limit = own
+			limit, s.inherited = own, false
 		}
 	}
 	if !limit.IsZero() && (deadline.IsZero() || limit.Before(deadline)) {
@@ -49,5 +51,6 @@ func (s *callState) repeatRefused() bool {
 	if s.trouble != nil && s.trouble.denial != nil && !s.trouble.denial.DryRun {
 		return s.trouble.denial.Reason != breaker.Full.String()
 	}
-	return s.machine.Refused()
+	// What expires with the call that it is made for leaves nobody time for more.
+	return s.machine.Refused() || s.inherited && s.verdict == outcome.Expired
 }

@@ -146,9 +146,7 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 
 func (c *Call) ended(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64, hedge bool) Step {
 	h := c.hedging
-	if v.Failure() {
-		c.budget.Failed(now, hedge || c.repeated())
-	}
+	c.report(now, v, hedge || c.repeated())
 	var step Step
 	if h != nil {
 		h.inFlight--
@@ -274,13 +272,21 @@ func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 	return Step{Action: Wait, Wait: wait, Why: why}
 }
 
+// report tells the budget how an attempt ended.
+func (c *Call) report(now time.Time, v outcome.Verdict, repeat bool) {
+	switch {
+	case v.Failure():
+		c.budget.Failed(now, repeat)
+	case repeat && v.Evidence() == outcome.Good:
+		c.budget.Mended(now)
+	}
+}
+
 // End tells how the running attempt ended, for one that the driver cannot
 // repeat: an open stream.
 func (c *Call) End(now time.Time, v outcome.Verdict) Step {
 	c.release()
-	if v.Failure() {
-		c.budget.Failed(now, c.repeated())
-	}
+	c.report(now, v, c.repeated())
 	switch v {
 	case outcome.Success:
 		return Step{Why: "success"}
@@ -379,7 +385,8 @@ func (c *Call) timeout(now time.Time) time.Duration {
 }
 
 // GiveUp reports whether an attempt in flight, whose timeout has passed, may be
-// cancelled: only if its repeat is within the limit and can be paid for. What it
+// cancelled: only if its repeat is within the limit and can be paid for, and if most
+// repeats of the channel are worth it. What it
 // costs is held until Finish, or else the attempts that expire together would all
 // be cancelled for the sake of one repeat.
 func (c *Call) GiveUp(now time.Time) bool {
@@ -389,7 +396,7 @@ func (c *Call) GiveUp(now time.Time) bool {
 	if passed(c.repeatBy, now) { // the timer was late
 		return c.held
 	}
-	c.held = c.held || c.budget.Hold(now)
+	c.held = c.held || c.budget.GiveUp(now)
 	return c.held
 }
 

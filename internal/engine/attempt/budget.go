@@ -33,6 +33,7 @@ const (
 	extra
 	failed      // of all attempts
 	extraFailed // of the extra ones
+	mended      // extra ones that were answered
 )
 
 const (
@@ -45,6 +46,13 @@ const (
 	// believe that they mend nothing, where more than a quarter did. Two, so that
 	// a call may fail with all of the three attempts that it has by default.
 	futile = 2
+	// A running attempt is given up only for one that is likely to be answered
+	// sooner. So no more extra attempts than unproven, and one in unprovenShare of
+	// those that the budget allows, may be without an answer then: where everything
+	// hangs, one twentieth of the calls by default. Nobody has failed there yet who
+	// could be told of by those below or above, and each layer of a chain would add
+	// all of its budget.
+	unproven, unprovenShare = 5, 5
 )
 
 // NewBudget returns a Budget that has seen nothing.
@@ -67,6 +75,26 @@ func (b *Budget) Failed(now time.Time, repeat bool) {
 		b.counts.Add(now, extraFailed, 1)
 	}
 	b.mu.Unlock()
+}
+
+// Mended counts an extra attempt that was answered.
+func (b *Budget) Mended(now time.Time) {
+	b.mu.Lock()
+	b.counts.Add(now, mended, 1)
+	b.mu.Unlock()
+}
+
+// GiveUp is Hold for the sake of which a running attempt is cancelled. Its answer
+// may be on its way: most of the extra attempts must have been worth it.
+func (b *Budget) GiveUp(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	without := max(b.counts.Sum(now, extra)-b.counts.Sum(now, mended), 0) + b.held
+	if 100*unprovenShare*int64(without+1) > b.allowed(now)+100*unprovenShare*unproven || !b.afford(now) {
+		return false
+	}
+	b.held++
+	return true
 }
 
 // Hold keeps one extra attempt for its caller and reports whether it was
@@ -117,13 +145,18 @@ func (b *Budget) CanPay(now time.Time) bool {
 
 // afford is called with mu held.
 func (b *Budget) afford(now time.Time) bool {
+	return 100*int64(b.counts.Sum(now, extra)+b.held+1) <= b.allowed(now)
+}
+
+// allowed returns how many extra attempts the window may have, in hundredths of an
+// attempt, so that the arithmetic is exact. mu is held.
+func (b *Budget) allowed(now time.Time) int64 {
 	c, x := b.counts.Sum(now, calls), b.counts.Sum(now, extra)
 	f, xf := b.counts.Sum(now, failed), b.counts.Sum(now, extraFailed)
-	// In hundredths of an attempt, so that the arithmetic is exact.
 	allowed := int64(c) * int64(b.policy.RatioPercent)
 	if (f < failing || 2*f <= c+x+1) && (xf < futile || 4*xf <= x) {
 		// A rate and a window as large as contracts may say do not overflow it.
 		allowed += int64(b.policy.MinPerSecond) * b.policy.Window.Milliseconds() / 10
 	}
-	return 100*int64(x+b.held+1) <= allowed
+	return allowed
 }

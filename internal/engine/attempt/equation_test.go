@@ -47,6 +47,17 @@ func (l *ledger) release(d *driven) {
 
 // affords says in fractions what a Budget says in integers.
 func (l *ledger) affords() bool {
+	return big.NewRat(l.within(extra)+l.held+1, 1).Cmp(l.limit()) <= 0
+}
+
+// givesUp says the same of an attempt that is to be cancelled for another one.
+func (l *ledger) givesUp() bool {
+	without := max(l.within(extra)-l.within(mended), 0) + l.held + 1
+	most := new(big.Rat).Add(big.NewRat(5, 1), new(big.Rat).Mul(big.NewRat(1, 5), l.limit()))
+	return l.affords() && big.NewRat(without, 1).Cmp(most) <= 0
+}
+
+func (l *ledger) limit() *big.Rat {
 	made, repeats, broken := l.within(calls), l.within(extra), l.within(failed)
 	limit := new(big.Rat).Mul(big.NewRat(int64(l.policy.RatioPercent), 100), big.NewRat(made, 1))
 	mostlyFails := broken >= 5 && big.NewRat(broken, 1).Cmp(big.NewRat(made+repeats+1, 2)) > 0
@@ -56,7 +67,7 @@ func (l *ledger) affords() bool {
 		seconds := big.NewRat(int64(l.policy.Window), int64(time.Second))
 		limit.Add(limit, seconds.Mul(seconds, big.NewRat(int64(l.policy.MinPerSecond), 1)))
 	}
-	return big.NewRat(repeats+l.held+1, 1).Cmp(limit) <= 0
+	return limit
 }
 
 // A driven is a call with what its driver did.
@@ -67,6 +78,7 @@ type driven struct {
 	held  bool // it was told to give up its attempt
 
 	restricted bool
+	from       time.Duration // when it began
 	last       outcome.Verdict
 	made       int
 }
@@ -115,7 +127,7 @@ func FuzzPaidIsMade(f *testing.F) {
 				if how&1 != 0 {
 					deadline = time.Time{}
 				}
-				*d = driven{call: New(&m[how>>1&1], budget, termsOf(&m[how>>1&1], deadline)), began: true}
+				*d = driven{call: New(&m[how>>1&1], budget, termsOf(&m[how>>1&1], deadline)), began: true, from: l.now}
 				if how&4 != 0 {
 					d.call.Restrict()
 					d.restricted = true
@@ -138,18 +150,22 @@ func FuzzPaidIsMade(f *testing.F) {
 					pb = outcome.Pushback{Given: true, Stop: how > 240, After: time.Duration(how-201) * 10 * time.Millisecond}
 				}
 				if how%7 == 3 && how != 100 {
-					if got := d.call.GiveUp(now); got != (could || d.held) {
+					inTime := m[0].Retry.MaxElapsed == 0 || l.now < d.from+m[0].Retry.MaxElapsed
+					if got := d.call.GiveUp(now); got != (l.givesUp() && inTime || d.held) {
 						t.Fatalf("give up at %v: %v, with budget %v, held %v", l.now, got, could, d.held)
 					} else if got && !d.held {
 						d.held = true
 						l.held++
 					}
 				}
-				if v.Failure() {
+				switch {
+				case v.Failure():
 					l.add(failed)
 					if d.made > 1 {
 						l.add(extraFailed)
 					}
+				case d.made > 1 && (v == outcome.Success || v == outcome.Answer):
+					l.add(mended)
 				}
 				could = l.affords()
 				if how == 100 {
@@ -186,7 +202,7 @@ func FuzzPaidIsMade(f *testing.F) {
 			if d.call.Made() != d.made {
 				t.Fatalf("the call counts %d attempts, its driver made %d", d.call.Made(), d.made)
 			}
-			for what, name := range map[event]string{calls: "calls", extra: "paid = made", failed: "failed", extraFailed: "failed repeats"} {
+			for what, name := range map[event]string{calls: "calls", extra: "paid = made", failed: "failed", extraFailed: "failed repeats", mended: "answered repeats"} {
 				if got, want := int64(budget.counts.Sum(now, what)), l.within(what); got != want {
 					t.Fatalf("%s at %v: the budget has %d, the drivers %d", name, l.now, got, want)
 				}

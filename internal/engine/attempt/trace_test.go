@@ -154,6 +154,8 @@ func play(call *Call, budget, limit *Budget, now time.Time, event string, args [
 					limit.Call(now)
 				case "failed", "repeats-failed":
 					budget.Failed(now, name == "repeats-failed")
+				case "mended":
+					budget.Mended(now)
 				case "extra":
 					if !budget.Pay(now) {
 						return "", errors.New("the others have no budget")

@@ -17,7 +17,7 @@ type Counts[K ~int] struct {
 }
 
 // kinds bounds the kinds of events that a Counts can tell apart.
-const kinds = 4
+const kinds = 5
 
 // New returns an empty Counts over a window of this length.
 func New[K ~int](length time.Duration, now time.Time) Counts[K] {
