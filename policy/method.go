@@ -40,7 +40,7 @@ func (s Safety) String() string {
 // A Method is how a client calls one method. It is comparable: two equal
 // Methods behave alike. The zero Method does nothing that plain grpc-go would
 // not do, except that it never repeats anything.
-type Method struct {
+type Method struct { //nolint:recvcheck // large: what every call asks of it takes a pointer
 	// Deadline is the time a call may take, all attempts included. The deadline
 	// of the caller's context caps it. Zero is none.
 	Deadline time.Duration

@@ -38,7 +38,7 @@ func Messages[Req, Msg proto.Message, S Receiver[Msg]](ctx context.Context, open
 	return messages(ctx, open, proto.CloneOf(req), ofContract[Req, Msg], opts)
 }
 
-// A Number or text is what a cursor may be.
+// A Cursor is a number or a text.
 type Cursor interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~string
 }

@@ -160,7 +160,7 @@ func readContracts(names []string) ([]*contract.File, error) {
 // readOverrides reads the file, nil if there is none.
 func readOverrides(name string) (*contract.Overrides, error) {
 	if name == "" {
-		return nil, nil
+		return nil, nil //nolint:nilnil // to give none is no mistake
 	}
 	text, err := readAll(name, yaml.MaxSize)
 	if err != nil {

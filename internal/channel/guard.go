@@ -125,6 +125,7 @@ func (s *callState) refusal(d breaker.Denial) string {
 		fmt.Fprintf(&b, "its breaker has been half-open for %v, and other calls are trying whether it works again", ago)
 	case breaker.Throttled:
 		fmt.Fprintf(&b, "it refuses calls, so that %d%% of them are held back", d.Percent)
+	case breaker.Admitted: // which nobody refuses
 	case breaker.Full:
 		fmt.Fprintf(&b, "%d calls are in flight, which is its limit", s.policy.Breaker.MaxInFlight)
 	}

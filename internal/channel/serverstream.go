@@ -178,7 +178,7 @@ func (s *streamState) failed() (*attemptState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over || s.attempt == nil || s.latest == nil || !s.latest.ended || s.latest.err == nil {
-		return nil, nil
+		return nil, nil //nolint:nilnil // no failure is no mistake
 	}
 	a, err := s.attempt, s.latest.err
 	s.attempt, s.latest = nil, nil

@@ -27,7 +27,7 @@ func TestAPathLeadsToItsField(t *testing.T) {
 	if v, set := p.Get(m.ProtoReflect()); !set || v.Enum() != 2 || m.GetOptions().GetFeatures().GetFieldPresence() != 2 {
 		t.Errorf("after Set: %v, set %v, in %v", v, set, m)
 	}
-	other := &descriptorpb.MethodDescriptorProto{Options: &descriptorpb.MethodOptions{}, Name: proto.String("x")}
+	other := &descriptorpb.MethodDescriptorProto{Options: &descriptorpb.MethodOptions{}, Name: new("x")}
 	if _, set := p.Get(other.ProtoReflect()); set {
 		t.Errorf("set in %v", other)
 	}
