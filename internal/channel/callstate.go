@@ -126,7 +126,7 @@ func (s *callState) tried() []*balance.Endpoint {
 // next returns the attempt that step starts, ready to run. It is no hedge.
 func (s *callState) next(now time.Time, step attempt.Step) *attemptState {
 	a := &s.first
-	if step.Number > 1 || a.call != nil { // an attempt that was none has left it
+	if step.Number > 1 {
 		a = new(attemptState)
 	}
 	a.number = step.Number

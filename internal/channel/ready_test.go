@@ -70,6 +70,9 @@ func TestCallsRideOutARestart(t *testing.T) {
 		calls, _ := w.seen()
 		for _, c := range calls {
 			for i, a := range c.Attempts {
+				if a.Number != i+1 {
+					t.Errorf("attempt %d is number %d", i+1, a.Number)
+				}
 				if last := i == len(c.Attempts)-1; last != (a.Verdict == "success") || !last && a.Verdict != "unprocessed" {
 					t.Errorf("%+v", c.Attempts)
 				}

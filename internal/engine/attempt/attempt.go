@@ -318,7 +318,6 @@ func (c *Call) wasNone(now time.Time) Step {
 	case passed(c.terms.Deadline, now):
 		return c.refuse("no time left")
 	}
-	c.made--
 	c.spare = true
 	return Step{Action: Wait, Why: "waits for an endpoint"}
 }
