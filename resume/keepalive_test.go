@@ -124,6 +124,84 @@ func TestALeaseThatNobodyRenewsIsLostInTime(t *testing.T) {
 	})
 }
 
+// late answers after a while.
+type late struct {
+	inventoryv1.InventoryServer
+}
+
+func (l late) KeepAlive(s inventoryv1.Inventory_KeepAliveServer) error {
+	return l.InventoryServer.KeepAlive(&lagging{s})
+}
+
+type lagging struct {
+	grpc.BidiStreamingServer[inventoryv1.KeepAliveRequest, inventoryv1.KeepAliveResponse]
+}
+
+func (l *lagging) Send(m *inventoryv1.KeepAliveResponse) error {
+	time.Sleep(400 * time.Millisecond)
+	return l.BidiStreamingServer.Send(m)
+}
+
+// A lease holds from when its renewal was sent: the server may have counted
+// since then.
+func TestALeaseHoldsFromWhenItsRenewalWasSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1, func(s inventoryv1.InventoryServer) inventoryv1.InventoryServer { return late{s} })
+		defer f.close()
+		start := time.Now()
+		err := f.held(t.Context(), func(string) { f.nodes[0].kill() })
+		var lost *resume.LostError
+		if !errors.As(err, &lost) || !lost.Expired.Equal(start.Add(3*time.Second)) || time.Since(start) != 3*time.Second {
+			t.Errorf("%v after %v, want that it is lost after 3 s", err, time.Since(start))
+		}
+	})
+}
+
+// An answer that is overdue is reason to find out whether its server lives, for
+// the sake of all that waits there.
+func TestAnOverdueAnswerHasItsConnectionProbed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, nil)
+		defer f.close()
+		watch, err := f.stub.Watch(t.Context(), &inventoryv1.WatchRequest{Sku: "bolt"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := watch.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan time.Time, 1)
+		go func() {
+			_, _ = watch.Recv()
+			ended <- time.Now()
+		}()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var hung atomic.Pointer[time.Time]
+		go func() {
+			_ = f.held(ctx, func(server string) {
+				switch {
+				case hung.Load() != nil:
+				case server != m.GetServer(): // another one, please
+					n := f.node(server)
+					n.kill()
+					n.start()
+				default:
+					now := time.Now()
+					hung.Store(&now)
+					f.node(server).hang(true)
+				}
+			})
+		}()
+		// 1 s until the next renewal, half of that until it is overdue, and a probe:
+		// well before the watch itself is silent for its 5 s.
+		if at := <-ended; hung.Load() == nil || at.Sub(*hung.Load()) > 3*time.Second {
+			t.Errorf("the watch ended at %v, its node hung at %v", at, hung.Load())
+		}
+	})
+}
+
 func TestALeaseThatTheServerCallsExpiredIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 1, nil)

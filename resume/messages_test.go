@@ -112,6 +112,39 @@ func TestAHungNodeIsLeftWithinTheSilence(t *testing.T) {
 	}
 }
 
+// A stream that has reached its maximum age goes on elsewhere, whoever's turn it
+// is.
+func TestTheNextStreamIsOnAnotherEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, nil, ofWatch(&surefootv1.Stream{MaxAgeMs: new(int64(1000))}))
+		defer f.close()
+		var at []string
+		start := time.Now()
+		for m, err := range resume.Messages(t.Context(), f.stub.Watch, fromTheFirst(), resume.OnReopen(func(r resume.Reopening) {
+			if r.Wait != 0 {
+				t.Errorf("waits %v after %v", r.Wait, r.Err)
+			}
+			f.change()
+			if _, err := f.stub.Get(t.Context(), &inventoryv1.GetRequest{Sku: "bolt"}); err != nil { // takes a turn
+				t.Error(err)
+			}
+		})) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(at); n > 0 && at[n-1] == m.GetServer() {
+				t.Fatalf("twice on %s, after %v", m.GetServer(), at)
+			}
+			if at = append(at, m.GetServer()); len(at) == 10 {
+				break
+			}
+		}
+		if took := time.Since(start); took < 8100*time.Millisecond || took > 9*time.Second {
+			t.Errorf("nine streams of at most 1 s took %v", took)
+		}
+	})
+}
+
 // scripted streams, one after the other, what its script says.
 type scripted struct {
 	inventoryv1.UnimplementedInventoryServer

@@ -360,3 +360,30 @@ func TestStreamThatWaitsForItsRepeatEnds(t *testing.T) {
 		})
 	}
 }
+
+// What an attempt has filled in for the user is not left beside the error of a
+// later one.
+func TestTrailerOfAnEarlierAttemptIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		setup, _ := failing(1000, saying(codes.Unavailable))
+		attempts := 0
+		w := newWorld(t, 1, setup, surefoot.WithAttemptInterceptor(nil,
+			func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+				if attempts++; attempts > 1 {
+					return nil, status.Error(codes.PermissionDenied, "no more")
+				}
+				return streamer(ctx, desc, cc, method, opts...)
+			}))
+		defer w.close()
+		w.warm()
+		var trailer metadata.MD
+		var at peer.Peer
+		stream, err := w.stub.Watch(t.Context(), watchRequest, grpc.Trailer(&trailer), grpc.Peer(&at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied || attempts != 2 || len(trailer) != 0 || at.Addr != nil {
+			t.Errorf("%d attempts, %v with the trailer %v of %v", attempts, err, trailer, at.Addr)
+		}
+	})
+}
