@@ -30,7 +30,8 @@ const (
 // A Step is the answer of a Call.
 type Step struct {
 	Action Action
-	// Number counts the attempts of the call; that of the attempt to start.
+	// Number is that of the attempt to start. It counts all of them, also those
+	// that then found no endpoint.
 	Number int
 	// Timeout is how long the attempt to start may take, 0 if only the call's
 	// own deadline bounds it. When it has passed, ask [Call.GiveUp].
@@ -54,6 +55,7 @@ type Call struct {
 	repeatBy time.Time // when repeats must have started, zero if there is no such time
 
 	made     int32 // attempts started
+	begun    int32 // the same, with those that found no endpoint
 	counted  int32 // attempts that count against the limit
 	backoffs int32 // waits so far
 	held     bool  // the budget holds the next attempt
@@ -359,7 +361,8 @@ func (c *Call) release() {
 
 func (c *Call) start(now time.Time, why string) Step {
 	c.made++
-	step := Step{Action: Start, Number: int(c.made), Timeout: c.timeout(now), Why: why}
+	c.begun++
+	step := Step{Action: Start, Number: int(c.begun), Timeout: c.timeout(now), Why: why}
 	if h := c.hedging; h != nil {
 		h.inFlight++
 		if c.MayHedge() {
