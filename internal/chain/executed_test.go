@@ -15,6 +15,7 @@ import (
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 )
 
 const (
@@ -105,6 +106,55 @@ func TestWhatAnotherServerDidNotExecuteIsNotSaidOfThisOne(t *testing.T) {
 		}
 		if applied.Load() != 1 || status.Code(err) != codes.Aborted {
 			t.Errorf("applied %d times, %v", applied.Load(), err)
+		}
+	})
+}
+
+// Streams are judged, and what is meant for the client hidden, as for unary calls.
+func TestAStreamThatWasNotExecutedIsOpenedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		defer n.close()
+		const watch = "/inventory.v1.Inventory/Watch"
+		refusing := true
+		serve := func(name string) {
+			n.serve(name, plainService(grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+				if refusing {
+					refusing = false
+					stream.SetTrailer(metadata.Pairs(notExecuted, watch, "x-reason", "busy"))
+					return status.Error(codes.ResourceExhausted, "too much to do")
+				}
+				return next(srv, stream)
+			})), &tier{watch: func(*inventoryv1.WatchRequest, inventoryv1.Inventory_WatchServer) error {
+				return status.Error(codes.NotFound, "no such revision")
+			}})
+		}
+		serve("shop0")
+		serve("shop1")
+		client := n.client(names("shop", 2))
+		if _, err := client.Get(t.Context(), anvil); err != nil {
+			t.Fatal(err)
+		}
+		pass(t, time.Second) // until both are connected
+		stream, err := client.Watch(t.Context(), &inventoryv1.WatchRequest{})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if status.Code(err) != codes.NotFound || refusing {
+			t.Errorf("%v, want the other server's answer", err)
+		}
+
+		refused := n.client([]string{"shop0"}, surefoot.WithContract(&surefootv1.Contract{
+			ServiceName: "inventory.v1.Inventory",
+			Methods:     map[string]*surefootv1.MethodContract{"Watch": {Method: &surefootv1.Method{Retry: &surefootv1.Retry{MaxAttempts: new(int32(1))}}}},
+		}))
+		refusing = true
+		stream, err = refused.Watch(t.Context(), &inventoryv1.WatchRequest{})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if got := stream.Trailer(); status.Code(err) != codes.ResourceExhausted || len(got[notExecuted]) > 0 || len(got["x-reason"]) != 1 {
+			t.Errorf("%v, the user sees %v", err, got)
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/internal/series"
+	"github.com/surefoot-rpc/surefoot/internal/wire"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -75,6 +76,9 @@ type openStream struct {
 	grpc.ClientStream
 	watch *streamWatch
 }
+
+// Trailer returns what of the trailer is the user's.
+func (o openStream) Trailer() metadata.MD { return wire.HideOwn(o.ClientStream.Trailer()) }
 
 func (o openStream) RecvMsg(m any) error {
 	o.watch.receive()
