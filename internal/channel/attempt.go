@@ -42,6 +42,7 @@ type attemptState struct {
 	stake    *stake            // in the breaker of its group
 	wire     *connection       // of the endpoint, at the pick
 	from     time.Duration     // when it could be sent first, on the channel's clock
+	ended    time.Duration     // when, on the same clock, if it had an endpoint
 	counted  bool              // among the attempts in flight
 	at       *balance.Endpoint // that it is in flight on, of a call that hedges; guarded by its lock
 	sent     bool
@@ -226,6 +227,7 @@ func (a *attemptState) testify(e outcome.Evidence, timedOut bool) {
 		return
 	}
 	now := a.call.channel.clock()
+	a.ended = now
 	latency := now - max(a.from, a.start.Sub(a.call.channel.epoch))
 	timing := latency
 	if a.call.policy.Streaming || e != outcome.Good && e != outcome.Bad {

@@ -152,7 +152,7 @@ func (p *picker) guide(a *attemptState, req *balance.Request) {
 	now, g := time.Now(), a.call.groups
 	shut, due := g.shut(now)
 	req.Shut = shut | due
-	if due == 0 || a.call.machine.Made() > 1 {
+	if due == 0 || a.number > 1 {
 		return
 	}
 	n := uint32(bits.TrailingZeros64(due))

@@ -136,12 +136,17 @@ func (s *callState) refusal(d breaker.Denial) string {
 // changed it, for tell: no lock of the call may be held then.
 func (s *callState) settle(err error) *breaker.Change { return s.settleAs(s.ended(err)) }
 
-// ended returns the verdict on the last attempt, whose error is err.
+// ended returns the verdict on the last attempt, whose error is err. A call whose
+// time was up before anything was sent says nothing of the service.
 func (s *callState) ended(err error) outcome.Verdict {
-	if err == nil {
+	switch {
+	case err == nil:
 		return outcome.Success
+	case s.verdict == outcome.Expired && (s.trouble == nil || !s.trouble.applied):
+		return outcome.Unprocessed
+	default:
+		return s.verdict
 	}
-	return s.verdict
 }
 
 func (s *callState) settleAs(v outcome.Verdict) *breaker.Change {
@@ -149,7 +154,16 @@ func (s *callState) settleAs(v outcome.Verdict) *breaker.Change {
 		return nil
 	}
 	s.holds = false
-	return s.guard.Done(time.Now(), s.ticket, v)
+	return s.guard.Done(s.endedAt(), s.ticket, v)
+}
+
+// endedAt returns the time at the end of the call. Most succeed at once, and
+// have looked at the clock when they did.
+func (s *callState) endedAt() time.Time {
+	if s.trouble == nil && s.first.ended > 0 {
+		return s.channel.epoch.Add(s.first.ended)
+	}
+	return time.Now()
 }
 
 // giveBack ends the hedges of the call, and gives back what it holds of the

@@ -379,11 +379,16 @@ func TestWhatOneCallerDoesWrongHarmsNobody(t *testing.T) {
 				"a method that the server lacks": {func() error {
 					return w.client.Invoke(t.Context(), "/inventory.v1.Inventory/Missing", &inventoryv1.GetRequest{}, &inventoryv1.GetResponse{})
 				}, codes.Unimplemented},
-				"an answer": {func() error {
+				"a call that is given up": {func() error {
 					ctx, cancel := context.WithCancel(t.Context())
 					cancel()
 					return w.reserve(ctx)
 				}, codes.Canceled},
+				"a call whose time was up before it began": {func() error {
+					ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-1))
+					defer cancel()
+					return w.reserve(ctx)
+				}, codes.DeadlineExceeded},
 			} {
 				if err := c.call(); status.Code(err) != c.code || denied(err) != nil {
 					t.Fatalf("%s: %v", name, err)
