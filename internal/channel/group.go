@@ -179,9 +179,6 @@ func (a *attemptState) entered(e *endpoint) {
 		return
 	}
 	b := a.call.groups.of(n)
-	if b.State() != breaker.Closed && !a.call.policy.Breaker.DryRun {
-		return // there was no other: it is no trial
-	}
 	t, d, c := b.Allow(time.Now(), a.call.channel.cfg.Random())
 	b.tell(c)
 	if d.Reason == breaker.Admitted {

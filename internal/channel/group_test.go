@@ -25,8 +25,9 @@ import (
 type cells struct {
 	*world
 
-	down sync.Map // server name -> true
-	seen sync.Map // server name -> *atomic.Int64
+	down sync.Map    // server name -> true
+	seen sync.Map    // server name -> *atomic.Int64
+	stay atomic.Bool // streams go on after their first message
 }
 
 // newCells returns a world with the servers a, b, c … in the groups that each
@@ -50,7 +51,14 @@ func newCells(t *testing.T, in string, b *surefootv1.Breaker, opts ...surefoot.C
 			if err := answer(s); err != nil {
 				return err
 			}
-			return w.Send(&inventoryv1.WatchResponse{Server: s.name})
+			if err := w.Send(&inventoryv1.WatchResponse{Server: s.name}); err != nil || !c.stay.Load() {
+				return err
+			}
+			<-w.Context().Done()
+			return w.Context().Err()
+		}
+		s.get = func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+			return &inventoryv1.GetResponse{Server: s.name}, answer(s)
 		}
 	}, append([]surefoot.ClientOption{breakerOf(b)}, opts...)...)
 	c.warm()
@@ -63,6 +71,7 @@ func newCells(t *testing.T, in string, b *surefootv1.Breaker, opts ...surefoot.C
 	c.names.UpdateState(st)
 	synctest.Wait()
 	time.Sleep(10 * time.Millisecond)
+	c.counts()
 	return c
 }
 
@@ -165,49 +174,79 @@ func TestAGroupThatFailsIsLeftAloneUntilItIsBack(t *testing.T) {
 	}
 }
 
-// If every endpoint is in a group whose breaker is open, a call fails at once.
+// If every endpoint is in a group whose breaker is open, a call fails at once,
+// though the method's own breaker is closed: two attempts of each call failed in
+// each group.
 func TestACallFailsFastIfEveryGroupIsShut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := perGroup()
-		b.MinCalls, b.ConsecutiveFailures, b.FailurePercent = nil, new(int32(3)), new(int32(0))
-		c := newCells(t, "xxyy", b)
+		c := newCells(t, "xxyy", &surefootv1.Breaker{PerGroup: new(true), ConsecutiveFailures: new(int32(4)), FailurePercent: new(int32(0))},
+			contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{Retry: &surefootv1.Retry{MaxAttempts: new(int32(4))}}}},
+				&surefootv1.Service{RetryBudget: &surefootv1.RetryBudget{RatioPercent: new(int32(100))}}))
 		defer c.close()
-		// The method's own breaker sees a success in between.
-		c.fail("ab", true)
-		for range 10 {
-			_ = c.reserve(t.Context())
+		get := func() error {
+			_, err := c.stub.Get(t.Context(), getRequest)
+			return err
 		}
-		c.fail("cd", true)
-		for i := 0; ; i++ {
-			err := c.reserve(t.Context())
-			if ce := denied(err); ce != nil {
-				if want := "its breaker is open in every group of endpoints"; !strings.Contains(err.Error(), want) && len(c.told()) == 2 {
-					t.Error(err)
-				}
-				break
-			}
-			if i == 3 {
-				t.Fatalf("after %q: %v", c.told(), err)
-			}
-		}
-		c.counts()
-		for range 100 {
-			if err := c.reserve(t.Context()); denied(err) == nil {
+		for range 20 { // which earns repeats
+			if err := get(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if got := c.counts(); got["a"]+got["b"]+got["c"]+got["d"] > 0 {
-			t.Errorf("%v", got)
+		c.fail("abcd", true)
+		for range 2 {
+			if err := get(); denied(err) != nil || err == nil {
+				t.Fatal(err)
+			}
+		}
+		if told := c.told(); !slices.Contains(told, "open x") || !slices.Contains(told, "open y") || len(told) != 2 {
+			t.Fatalf("%q", told)
+		}
+		c.counts()
+		for range 100 {
+			if err := get(); denied(err) == nil || !strings.Contains(err.Error(), "its breaker is open in every group of endpoints") {
+				t.Fatal(err)
+			}
+		}
+		for s, n := range c.counts() {
+			if n > 0 {
+				t.Errorf("%s got %d calls", s, n)
+			}
 		}
 		c.fail("abcd", false)
 		time.Sleep(5 * time.Second)
 		for range 100 {
-			if err := c.reserve(t.Context()); err != nil && denied(err) == nil {
+			if err := get(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := c.reserve(t.Context()); err != nil {
-			t.Error(err)
+	})
+}
+
+// A group that needs a trial gets one with the next call.
+func TestATrialGoesToTheGroupThatNeedsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCells(t, "yyyxyyyy", perGroup())
+		defer c.close()
+		c.fail("d", true)
+		for range 200 {
+			_ = c.reserve(t.Context())
+		}
+		if !slices.Equal(c.told(), []string{"open x"}) {
+			t.Fatalf("%q", c.told())
+		}
+		c.fail("d", false)
+		time.Sleep(5 * time.Second)
+		for i := range 3 {
+			c.counts()
+			if err := c.reserve(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := c.counts(); got["d"] != 1 {
+				t.Errorf("call %d: %v", i, got)
+			}
+		}
+		if !slices.Equal(c.told(), []string{"open x", "half-open x", "closed x"}) {
+			t.Errorf("%q", c.told())
 		}
 	})
 }
@@ -245,14 +284,23 @@ func TestStreamsCountForTheirGroup(t *testing.T) {
 		}
 		c.fail("a", false)
 		time.Sleep(5 * time.Second)
-		for range 20 {
-			if err := watch(); err != nil {
+		// The first message ends a trial, though the stream goes on.
+		c.stay.Store(true)
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 3 {
+			s, err := c.stub.Watch(ctx, &inventoryv1.WatchRequest{})
+			if err == nil {
+				_, err = s.Recv()
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
 		if !slices.Equal(c.told(), []string{"open x", "half-open x", "closed x"}) {
 			t.Errorf("%q", c.told())
 		}
+		cancel()
+		synctest.Wait()
 	})
 }
 

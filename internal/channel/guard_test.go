@@ -615,6 +615,44 @@ func TestStreamsHaveABreaker(t *testing.T) {
 	})
 }
 
+// An interceptor that panics instead of opening a stream keeps no place.
+func TestAStreamThatIsNeverOpenedGivesItsPlaceBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var panics atomic.Bool
+		perAttempt := func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+			if panics.Load() {
+				panic("an interceptor that panics")
+			}
+			return streamer(ctx, desc, cc, method, opts...)
+		}
+		w, _ := moody(t, 1, breakerOf(&surefootv1.Breaker{MaxInFlight: new(int32(1))}), surefoot.WithAttemptInterceptor(nil, perAttempt))
+		defer w.close()
+		w.warm()
+		watch := func() error {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer synctest.Wait()
+			defer cancel()
+			_, err := w.stub.Watch(ctx, &inventoryv1.WatchRequest{})
+			return err
+		}
+		panics.Store(true)
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("nothing panicked")
+				}
+			}()
+			_ = watch()
+		}()
+		panics.Store(false)
+		for range 3 {
+			if err := watch(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // A stream that the server ends without a message has succeeded, and one that
 // its caller gives up before one says nothing.
 func TestAStreamWithoutAMessageIsJudgedByItsEnd(t *testing.T) {
