@@ -115,7 +115,6 @@ func (s *callState) refusal(d breaker.Denial) string {
 	fmt.Fprintf(&b, "surefoot: %s was not called: ", s.method)
 	ago := s.start.Sub(d.Since).Round(time.Millisecond)
 	switch d.Reason {
-	case breaker.Admitted: // is not refused
 	case breaker.CircuitOpen:
 		if d.Since.IsZero() {
 			fmt.Fprintf(&b, "its breaker is open %s", d.Why)
