@@ -41,15 +41,17 @@ func judge(ctx context.Context, stream any, err error) end {
 		e.final = true
 		return e
 	}
-	var told interface{ Verdict() string }
-	if !errors.As(err, &told) {
-		// Another client than Surefoot's, of which less is known: RESOURCE_EXHAUSTED
-		// may be a message that is too large for this client, each time.
+	verdict := ""
+	if told := (interface{ Verdict() string })(nil); errors.As(err, &told) {
+		verdict = told.Verdict()
+	}
+	if verdict == "" {
+		// No attempt was made, or the client is another than Surefoot's. Less is known
+		// then: RESOURCE_EXHAUSTED may be a message that is too large, each time.
 		code := status.Code(err)
 		e.final = code != codes.Unavailable && code != codes.DeadlineExceeded
 		return e
 	}
-	verdict := told.Verdict()
 	e.final, e.now, e.slow = !reopened[verdict], verdict == "aged", verdict == "stopped"
 	if t, ok := stream.(interface{ Trailer() metadata.MD }); ok && verdict == "refusal" {
 		e.after, _, _ = wire.ReadPushback(t.Trailer())

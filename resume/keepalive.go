@@ -123,12 +123,13 @@ func (k *keeper[Req, Res, S]) patience() *patience {
 	return &patience{backoff: b, failed: k.failed - 1}
 }
 
-// overdue returns how long an answer may take.
+// overdue returns how long an answer may take: no longer than the lease lasts,
+// so that its loss is told when it happens.
 func (k *keeper[Req, Res, S]) overdue() time.Duration {
 	if k.until.IsZero() {
 		return firstAnswer
 	}
-	return max(k.interval/triesPerInterval, time.Millisecond)
+	return max(min(k.interval/triesPerInterval, time.Until(k.until)), 1)
 }
 
 // stream renews the lease over one stream until that ends.

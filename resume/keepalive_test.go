@@ -118,7 +118,7 @@ func TestALeaseThatNobodyRenewsIsLostInTime(t *testing.T) {
 		if !errors.As(err, &lost) || lost.Err == nil || !lost.Expired.Equal(last.Add(3*time.Second)) {
 			t.Fatalf("%v, want that it is lost 3 s after %v", err, last)
 		}
-		if late := time.Since(lost.Expired); late < 0 || late > 600*time.Millisecond {
+		if late := time.Since(lost.Expired); late < 0 || late > 10*time.Millisecond {
 			t.Errorf("told %v late", late)
 		}
 	})
@@ -151,7 +151,7 @@ func TestALeaseHoldsFromWhenItsRenewalWasSent(t *testing.T) {
 		start := time.Now()
 		err := f.held(t.Context(), func(string) { f.nodes[0].kill() })
 		var lost *resume.LostError
-		if !errors.As(err, &lost) || !lost.Expired.Equal(start.Add(3*time.Second)) || time.Since(start) != 3*time.Second {
+		if !errors.As(err, &lost) || !lost.Expired.Equal(start.Add(3*time.Second)) || time.Since(start) > 3010*time.Millisecond {
 			t.Errorf("%v after %v, want that it is lost after 3 s", err, time.Since(start))
 		}
 	})
@@ -242,7 +242,7 @@ func TestALeaseBeforeItsFirstAnswer(t *testing.T) {
 		}
 		start := time.Now()
 		var lost *resume.LostError
-		if err := f.held(t.Context(), nil, resume.TTL(2*time.Second)); !errors.As(err, &lost) || time.Since(start) > 2400*time.Millisecond {
+		if err := f.held(t.Context(), nil, resume.TTL(2*time.Second)); !errors.As(err, &lost) || time.Since(start) > 2010*time.Millisecond {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
