@@ -45,7 +45,7 @@ type callState struct {
 	unprocessed atomic.Int32
 	// ownTimeout says that the attempt timeout is this call's own, bounded that
 	// the deadline is the policy's and not the context's, inherited that it is that of the
-	// call for which it is made, marked that that one is a repeat.
+	// call for which it is made, marked that this other call is a repeat.
 	ownTimeout, bounded, inherited, marked bool
 }
 
