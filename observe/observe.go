@@ -56,6 +56,9 @@ type Attempt struct {
 	Code uint32
 	// Verdict is what the attempt's end means: "success", "timeout", "lost" …
 	Verdict string
+	// MayHaveBeenApplied says that the attempt failed and may nevertheless have
+	// reached a handler that did its work.
+	MayHaveBeenApplied bool
 	// Next is what was done then, or why nothing was: "repeat", "backoff",
 	// "pushback", "success", "final", "no attempts left", "no time left", "retry
 	// budget exhausted" … It is for people, and may change.

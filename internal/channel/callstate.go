@@ -25,6 +25,7 @@ type callState struct {
 	ctx       context.Context // the caller's
 	method    string
 	policy    *policy.Method
+	learnt    *learnt
 	latencies *latencies
 	start     time.Time
 	machine   attempt.Call
@@ -64,7 +65,7 @@ type trouble struct {
 // newCall starts a call of m with the policy p, which is one of m's or this
 // call's own. req is nil for a stream.
 func (c *Channel) newCall(ctx context.Context, method string, m *method, p *policy.Method, req any) *callState {
-	s := &callState{channel: c, ctx: ctx, method: method, policy: p, latencies: &m.latencies, start: time.Now()}
+	s := &callState{channel: c, ctx: ctx, method: method, policy: p, learnt: m.learnt, latencies: &m.latencies, start: time.Now()}
 	s.ownTimeout = p != &m.Unary && p != &m.Stream
 	c.waker.Wake()
 	s.serving = chain.From(ctx)
@@ -164,8 +165,12 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 		a.testify(evidence, timedOut || v == outcome.Expired)
 		a.learn(v)
 	}
-	if v == outcome.Unprocessed {
+	switch v {
+	case outcome.Unprocessed:
 		s.unprocessed.Add(1)
+	case outcome.Missing:
+		s.lacks(a)
+	default:
 	}
 	if !v.SameEndpoint() && a.endpoint != nil {
 		s.avoid(a.endpoint)
@@ -197,6 +202,9 @@ func (s *callState) end(a *attemptState, err error) error {
 	now := time.Now()
 	v, evidence, _ := a.judge(err, now)
 	a.testify(evidence, false)
+	if v == outcome.Missing {
+		s.lacks(a)
+	}
 	s.verdict = v
 	if err == nil && !s.observed() {
 		return nil
@@ -218,7 +226,8 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 	s.lock()
 	defer s.unlock()
 	t := s.inTrouble()
-	t.applied = t.applied || v.MayHaveBeenApplied(a.maybeSent(), status.Code(err))
+	applied := v.MayHaveBeenApplied(a.maybeSent(), status.Code(err))
+	t.applied = t.applied || applied
 	err = a.explain(err, v, now)
 	if a.starved && err != nil {
 		next += "; the retry budget was exhausted when the attempt timeout had passed"
@@ -230,7 +239,9 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 		Duration: now.Sub(a.start),
 		Code:     uint32(status.Code(err)),
 		Verdict:  v.String(),
-		Next:     next,
+
+		MayHaveBeenApplied: applied,
+		Next:               next,
 	})
 	return err
 }
@@ -314,11 +325,11 @@ func (s *callState) avoid(e *endpoint) {
 // avoided returns the endpoints that a must not go to.
 func (s *callState) avoided(a *attemptState) []*balance.Endpoint {
 	if s.hedges == nil {
-		return s.tried()
+		return s.learnt.lacking.with(s.tried())
 	}
 	s.lock()
 	defer s.unlock()
-	return s.hedges.avoided(a)
+	return s.learnt.lacking.with(s.hedges.avoided(a))
 }
 
 // fresh reports whether an endpoint is ready that is not to be avoided.

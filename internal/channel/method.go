@@ -28,6 +28,7 @@ type learnt struct {
 	groups *groupGuards
 
 	latencies latencies // guarded by mu of the methods
+	lacking   lacking   // on which endpoints it is missing
 	unlike    sync.Once // tells of a reply that cannot be made again
 }
 

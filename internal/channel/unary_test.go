@@ -108,7 +108,7 @@ func TestReserveIsNotRepeatedOnceItMayHaveBeenApplied(t *testing.T) {
 		if !errors.As(err, &ce) || status.Code(err) != codes.Unavailable || !ce.MayHaveBeenApplied() {
 			t.Errorf("got %v, want UNAVAILABLE that may have been applied", err)
 		}
-		if len(ce.Call.Attempts) != 1 || ce.Call.Attempts[0].Verdict != "lost" {
+		if len(ce.Call.Attempts) != 1 || ce.Call.Attempts[0].Verdict != "lost" || !ce.Call.Attempts[0].MayHaveBeenApplied {
 			t.Errorf("attempts: %+v, want one, lost", ce.Call.Attempts)
 		}
 		applied := int64(0)

@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"fmt"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -9,6 +10,13 @@ import (
 )
 
 func TestWhatEachVerdictSaysOfTheEndpoint(t *testing.T) {
+	for _, wrong := range saysWrongly() {
+		t.Error(wrong)
+	}
+}
+
+// saysWrongly returns what a verdict says of the endpoint and should not.
+func saysWrongly() (wrong []string) {
 	for v, want := range map[Verdict]Evidence{
 		0:           None,
 		Success:     Good,
@@ -29,9 +37,10 @@ func TestWhatEachVerdictSaysOfTheEndpoint(t *testing.T) {
 		Answer + 1:  None,
 	} {
 		if got := v.Evidence(); got != want {
-			t.Errorf("%v: %v, want %v", v, got, want)
+			wrong = append(wrong, fmt.Sprintf("%v: %v, want %v", v, got, want))
 		}
 	}
+	return wrong
 }
 
 func TestAnExpiredCallsAttemptIsWeighedByItsFacts(t *testing.T) {

@@ -76,6 +76,22 @@ var table = []struct {
 	{Answer, func(policy.CodeSet, Facts) bool { return true }},
 }
 
+// rule is a row of the table.
+type rule = struct {
+	verdict Verdict
+	matches func(listed policy.CodeSet, f Facts) bool
+}
+
+// judges returns what these rows make of facts, 0 if none matches.
+func judges(rules []rule, listed policy.CodeSet, f Facts) Verdict {
+	for _, row := range rules {
+		if row.matches(listed, f) {
+			return row.verdict
+		}
+	}
+	return 0
+}
+
 func TestJudgeIsTheTable(t *testing.T) {
 	seen := make(map[Verdict]bool)
 	everything(func(listed policy.CodeSet, f Facts) {

@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -146,6 +147,13 @@ func TestATimerDoesNotMakeATimeoutOfAnAnswer(t *testing.T) {
 }
 
 func TestWhatFollowsFromEachVerdict(t *testing.T) {
+	for _, wrong := range followsWrongly() {
+		t.Error(wrong)
+	}
+}
+
+// followsWrongly returns what follows from a verdict and should not.
+func followsWrongly() (wrong []string) {
 	for _, c := range []struct {
 		v                  Verdict
 		name               string
@@ -159,6 +167,7 @@ func TestWhatFollowsFromEachVerdict(t *testing.T) {
 		{v: Abandoned, name: "abandoned", applied: true},
 		{v: Expired, name: "expired", failure: true, applied: true},
 		{v: Local, name: "local", applied: true},
+		{v: Aged, name: "aged", applied: true},
 		{v: Unprocessed, name: "unprocessed", unsafe: true, idempotent: true, free: true, failure: true},
 		{v: Timeout, name: "timeout", idempotent: true, failure: true, applied: true},
 		{v: Lost, name: "lost", idempotent: true, free: true, failure: true, applied: true},
@@ -174,7 +183,7 @@ func TestWhatFollowsFromEachVerdict(t *testing.T) {
 		{v: Answer + 1, name: "", applied: true},
 	} {
 		if got := c.v.String(); got != c.name {
-			t.Errorf("verdict %d is called %q, want %q", c.v, got, c.name)
+			wrong = append(wrong, fmt.Sprintf("verdict %d is called %q, want %q", c.v, got, c.name))
 		}
 		for what, is := range map[string][2]bool{
 			"repeatable if unsafe":     {c.v.Repeatable(policy.Unsafe), c.unsafe},
@@ -188,8 +197,9 @@ func TestWhatFollowsFromEachVerdict(t *testing.T) {
 			"applied if not sent":      {c.v.MayHaveBeenApplied(false, codes.Aborted), false},
 		} {
 			if is[0] != is[1] {
-				t.Errorf("%q: %s is %v, want %v", c.name, what, is[0], is[1])
+				wrong = append(wrong, fmt.Sprintf("%q: %s is %v, want %v", c.name, what, is[0], is[1]))
 			}
 		}
 	}
+	return wrong
 }

@@ -1,0 +1,82 @@
+package channel
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+)
+
+// maxLacking bounds the endpoints of which it is remembered that they lack a
+// method. A fleet of which more do is on its way to another version, and a
+// repeat finds one that does not.
+const maxLacking = 32
+
+// lacking is which endpoints said UNIMPLEMENTED of a method. It is forgotten with
+// the connection: an endpoint that is connected anew may be of another version.
+type lacking struct {
+	now atomic.Pointer[[]lack] // immutable; nil is none
+
+	mu sync.Mutex // orders replacements
+}
+
+// A lack is one endpoint that lacks a method, on this connection.
+type lack struct {
+	endpoint *endpoint
+	wire     *connection
+}
+
+// lasts reports whether the connection is still that of the endpoint.
+func (l lack) lasts() bool { return !l.endpoint.Lost() && l.endpoint.wire.Load() == l.wire }
+
+// add remembers that e lacks the method. ready is how many endpoints are ready. If
+// more than half of them would be on the list all are forgotten: then it is the
+// method, or what it was asked for, that is missing, and to avoid them would crush
+// the rest.
+func (l *lacking) add(e *endpoint, ready int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var next []lack
+	if now := l.now.Load(); now != nil {
+		for _, o := range *now {
+			if o.endpoint != e && o.lasts() {
+				next = append(next, o)
+			}
+		}
+	}
+	next = append(next, lack{e, e.wire.Load()})
+	if 2*len(next) > ready || len(next) > maxLacking {
+		next = nil
+	}
+	if next == nil {
+		l.now.Store(nil)
+		return
+	}
+	l.now.Store(&next)
+}
+
+// with returns avoid and the endpoints that lack the method. It costs one load
+// while none does.
+func (l *lacking) with(avoid []*balance.Endpoint) []*balance.Endpoint {
+	now := l.now.Load()
+	if now == nil {
+		return avoid
+	}
+	out := append(make([]*balance.Endpoint, 0, len(avoid)+len(*now)), avoid...)
+	for _, o := range *now {
+		if o.lasts() {
+			out = append(out, &o.endpoint.Endpoint)
+		}
+	}
+	return out
+}
+
+// lacks remembers that a's endpoint lacks the method.
+func (s *callState) lacks(a *attemptState) {
+	a.mu.Lock()
+	e := a.endpoint
+	a.mu.Unlock()
+	if p := s.channel.ready.Load(); e != nil && p != nil {
+		s.learnt.lacking.add(e, len(p.endpoints))
+	}
+}
