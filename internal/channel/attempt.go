@@ -98,16 +98,20 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 // invoke makes the attempt. An interceptor that panics ends it, too.
 func (a *attemptState) invoke(method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts []grpc.CallOption) error {
 	returned := false
-	defer func() {
-		if !returned {
-			a.end()
-			a.settleGroup(outcome.Abandoned).tell()
-			a.testify(outcome.None, false)
-		}
-	}()
+	defer a.leaveUnless(&returned)
 	err := invoker(a, method, req, reply, cc, opts...)
 	returned = true
 	return err
+}
+
+// leaveUnless ends a without a word on how it went, if what made it has not
+// returned: an interceptor has panicked.
+func (a *attemptState) leaveUnless(returned *bool) {
+	if !*returned {
+		a.end()
+		a.settleGroup(outcome.Abandoned).tell()
+		a.testify(outcome.None, false)
+	}
 }
 
 // expire ends an attempt that took too long, if its repeat can be paid for. An

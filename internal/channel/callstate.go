@@ -131,11 +131,11 @@ func (s *callState) next(now time.Time, step attempt.Step) *attemptState {
 		a = new(attemptState)
 	}
 	a.number = step.Number
+	s.attemptStart(a) // first, since a hook that panics leaves no timer then
 	a.begin(s, now, step.Timeout)
 	if s.hedges != nil {
 		s.hedges.begin(a, now, step.Hedge)
 	}
-	s.attemptStart(a)
 	return a
 }
 

@@ -158,11 +158,11 @@ func (p *picker) guide(a *attemptState, req *balance.Request) {
 	n := uint32(bits.TrailingZeros64(due))
 	b := g.of(n)
 	t, d, c := b.Allow(now, p.channel.cfg.Random())
-	b.tell(c)
 	if d.Reason == breaker.Admitted {
 		req.Shut = ^(uint64(1) << n)
 		a.enter(&stake{b, t, n})
 	}
+	b.tell(c)
 }
 
 // entered notes which group the pick led to.
@@ -180,10 +180,10 @@ func (a *attemptState) entered(e *endpoint) {
 	}
 	b := a.call.groups.of(n)
 	t, d, c := b.Allow(time.Now(), a.call.channel.cfg.Random())
-	b.tell(c)
 	if d.Reason == breaker.Admitted {
 		a.enter(&stake{b, t, n})
 	}
+	b.tell(c)
 }
 
 func (a *attemptState) enter(s *stake) {

@@ -86,9 +86,11 @@ func (s *callState) admit(m *method) error {
 		s.groups = m.groups
 	}
 	t, d, c := m.guard.Allow(s.start, s.channel.cfg.Random())
-	m.guard.tell(c)
-	if d.Reason == breaker.Admitted {
+	if d.Reason == breaker.Admitted { // before the hook, which may panic
 		s.guard, s.ticket, s.holds = m.guard, t, true
+	}
+	m.guard.tell(c)
+	if s.holds {
 		return nil
 	}
 	return s.deny(d)

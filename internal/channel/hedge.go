@@ -201,8 +201,10 @@ func (h *hedges) fail(a *attemptState, panicked any) {
 		h.broken, h.panicky = true, panicked
 	}
 	h.mu.Unlock()
-	if h.abandon() {
-		h.next <- ended{step: attempt.Step{Action: attempt.Done}, attempt: a}
+	h.abandon()
+	select {
+	case h.next <- ended{step: attempt.Step{Action: attempt.Done}, attempt: a}:
+	default: // whoever waits has something to wake up for
 	}
 }
 

@@ -36,7 +36,11 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 		if s.machine.Made() > 1 {
 			forgetAll(opts)
 		}
-		return streamer(a, desc, cc, method, opts...)
+		returned := false
+		defer a.leaveUnless(&returned)
+		cs, err := streamer(a, desc, cc, method, opts...)
+		returned = true
+		return cs, err
 	}
 	s.series = seriesOf(opts)
 	if s.series != nil {
