@@ -33,7 +33,8 @@ type learnt struct {
 }
 
 // maxStrangers bounds the methods that nobody knows and that something is
-// learnt of. A proxy passes on whatever names its callers make up.
+// learnt of, also those of services that an override names. A proxy passes on
+// whatever names its callers make up.
 const maxStrangers = 256
 
 // methods finds the method of a call. A call costs one look into a map.
@@ -51,7 +52,9 @@ type methods struct {
 type methodTable struct {
 	policies *contract.Table
 	byName   map[string]*method
-	unknown  *method // of the methods that nobody knows, once there are too many
+	// rest are those of the methods that nobody knows, once there are too many, by
+	// the policies that these share. mu of the methods guards it.
+	rest map[*contract.Methods]*method
 }
 
 // use replaces the policies of all methods, for calls that start from now on.
@@ -61,7 +64,7 @@ func (m *methods) use(t *contract.Table) {
 	if m.learnt == nil {
 		m.learnt = make(map[string]*learnt)
 	}
-	m.now.Store(&methodTable{policies: t, unknown: &method{Methods: t.Unknown(), learnt: new(learnt)}})
+	m.now.Store(&methodTable{policies: t, rest: make(map[*contract.Methods]*method)})
 }
 
 // lookup returns the method with this full name, "/package.Service/Method".
@@ -79,6 +82,17 @@ func (m *methods) lookup(full string, problem func(error)) *method {
 	return found
 }
 
+// others returns the method that stands for all with the policies p, of which
+// nothing is learnt. mu of the methods is held.
+func (t *methodTable) others(p *contract.Methods) *method {
+	found := t.rest[p]
+	if found == nil {
+		found = &method{Methods: p, learnt: new(learnt)}
+		t.rest[p] = found
+	}
+	return found
+}
+
 // learn adds the method of this name to the table, and tells how its
 // breakers changed because its policy did.
 func (m *methods) learn(full string) (*method, []change, error) {
@@ -91,9 +105,9 @@ func (m *methods) learn(full string) (*method, []change, error) {
 	p, err := t.policies.Lookup(full)
 	l := m.learnt[full]
 	if l == nil {
-		if p == t.policies.Unknown() {
+		if t.policies.Shared(p) {
 			if m.strangers == maxStrangers {
-				return t.unknown, nil, err
+				return t.others(p), nil, err
 			}
 			m.strangers++
 		}

@@ -3,6 +3,7 @@ package channel
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/surefoot-rpc/surefoot/contract"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
@@ -62,5 +63,27 @@ func TestNamesThatNobodyKnowsFillNoTable(t *testing.T) {
 	}
 	if known := m.lookup("/shop.v1.Shop/Get", func(error) {}); known.guard == nil {
 		t.Error("a method of the contract has no room")
+	}
+}
+
+// An override of a service that nobody knows holds for whatever names its callers
+// make up, and does not let them fill the tables.
+func TestNamesThatAnOverrideCoversFillNoTable(t *testing.T) {
+	table, err := contract.Compile(contract.Sources{Overrides: &contract.Overrides{List: []*surefootv1.Override{{
+		Methods: new("made.up.Service/*"), Set: &surefootv1.Method{DeadlineMs: new(int64(77))},
+	}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m methods
+	m.use(table)
+	for i := range 2 * maxStrangers {
+		found := m.lookup(fmt.Sprintf("/made.up.Service/Method%d", i), func(error) {})
+		if got := found.Unary.Deadline; got != 77*time.Millisecond {
+			t.Fatalf("the deadline of method %d is %v", i, got)
+		}
+	}
+	if n := len(m.now.Load().byName); n != maxStrangers || len(m.learnt) != maxStrangers {
+		t.Errorf("%d methods, %d learnt", n, len(m.learnt))
 	}
 }
