@@ -4,20 +4,24 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/observe"
 )
 
 // waiting returns an option that has calls wait that long for an endpoint.
@@ -226,6 +230,47 @@ func TestAWaitForAnEndpointEndsWithItsCaller(t *testing.T) {
 		_, err = w.stub.Get(t.Context(), getRequest)
 		if took := time.Since(start); status.Code(err) != codes.Canceled || took != 100*time.Millisecond || !strings.Contains(err.Error(), "the client was closed") {
 			t.Errorf("the client: %v after %v", err, took)
+		}
+	})
+}
+
+// The observer is told of an attempt that found no endpoint and of the one in its
+// place, and servers count one.
+func TestTheAttemptInPlaceOfOneWithoutAnEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *world
+		var armed atomic.Bool
+		var previous [][]string
+		w = newWorld(t, 1, func(s *server) {
+			s.get = func(ctx context.Context, r *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				md, _ := metadata.FromIncomingContext(ctx)
+				if previous = append(previous, md.Get("grpc-previous-rpc-attempts")); r.GetSku() == "it" && len(previous) == 1 {
+					return nil, status.Error(codes.Unavailable, "not now")
+				}
+				return &inventoryv1.GetResponse{}, nil
+			}
+		}, surefoot.WithObserver(&observe.Observer{AttemptStart: func(context.Context, string, int) {
+			if !armed.Swap(false) {
+				return
+			}
+			// Between the look at who is ready and the pick.
+			w.servers[0].kill()
+			time.Sleep(10 * time.Millisecond) // virtual: the loss is seen
+			time.AfterFunc(100*time.Millisecond, w.servers[0].start)
+		}}))
+		defer w.close()
+		w.warm()
+		previous = nil
+		armed.Store(true)
+		if _, err := w.stub.Get(t.Context(), it); err != nil {
+			t.Fatal(err)
+		}
+		_, attempts := w.seen()
+		if len(attempts) != 3 || attempts[0].Verdict != "unprocessed" || attempts[1].Verdict != "fault" || attempts[2].Verdict != "success" {
+			t.Errorf("told %+v", attempts)
+		}
+		if len(previous) != 2 || len(previous[0]) != 0 || !slices.Equal(previous[1], []string{"1"}) {
+			t.Errorf("previous attempts %q", previous)
 		}
 	})
 }
