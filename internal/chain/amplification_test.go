@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,4 +65,46 @@ func testThreeLayers(t *testing.T, what string, get func(context.Context, *inven
 	if got, most := float64(reached(tiers[2])), 1.2*made+2*seconds; got > most {
 		t.Errorf("%s: %v attempts at the bottom for %d calls, want at most %v", what, got, made, most)
 	}
+}
+
+// The breaker of the layer that calls the bottom opens, and those above do not: each
+// of them would have to try for itself, one after the other, when the bottom has healed.
+func TestAChainRecoversWhenItsBottomDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const perSecond, fails, heals = 50, 15, 20 // seconds
+		n := newNetwork(t)
+		defer n.close()
+		client, tiers := n.chainOf(3)
+		var down atomic.Bool
+		for _, bottom := range tiers[2] {
+			bottom.get = func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				if down.Load() {
+					return nil, unavailable
+				}
+				return &inventoryv1.GetResponse{}, nil
+			}
+		}
+		run := func(seconds int) (failed int) {
+			for range perSecond * seconds {
+				if _, err := client.Get(t.Context(), anvil); err != nil {
+					failed++
+				}
+				pass(t, time.Second/perSecond)
+			}
+			return failed
+		}
+		run(10)
+		down.Store(true)
+		before := reached(tiers[2])
+		run(fails)
+		if made := reached(tiers[2]) - before; made > perSecond*fails/2 {
+			t.Errorf("%d attempts at the bottom for %d calls: no breaker holds them back", made, perSecond*fails)
+		}
+		down.Store(false)
+		// Five seconds open, and the trials.
+		t.Logf("%d calls failed in the six seconds after it had healed", run(6))
+		if failed := run(heals); failed > 0 {
+			t.Errorf("%d of %d calls failed later", failed, perSecond*heals)
+		}
+	})
 }

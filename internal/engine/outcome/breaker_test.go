@@ -17,7 +17,7 @@ func TestWhatEachVerdictCountsAsInABreaker(t *testing.T) {
 		Unprocessed: CountNone,
 		Timeout:     CountFailure,
 		Lost:        CountFailure,
-		Stopped:     CountFailure,
+		Stopped:     CountNone,
 		Refusal:     CountFailure,
 		Transient:   CountFailure,
 		Fault:       CountFailure,
