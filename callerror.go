@@ -38,17 +38,14 @@ func (e *CallError) MayHaveBeenApplied() bool { return e.Call.MayHaveBeenApplied
 // method are in flight.
 func (e *CallError) Denied() bool { return e.Call.Denial != nil && !e.Call.Denial.DryRun }
 
-// Verdict returns what the end of the last attempt means, as in observe.Attempt:
-// "lost", "timeout", "answer" … It is "denied" for a call that the client's breaker
-// did not let be made, and "" for one that made no attempt for another reason.
+// Verdict returns what the end of the call means, as in observe.Call: "lost",
+// "timeout", "answer" … It is "denied" for a call that the client's breaker did not
+// let be made, and "" for one that made no attempt for another reason.
 func (e *CallError) Verdict() string {
-	if n := len(e.Call.Attempts); n > 0 {
-		return e.Call.Attempts[n-1].Verdict
-	}
 	if e.Denied() {
 		return "denied"
 	}
-	return ""
+	return e.Call.Verdict
 }
 
 // RepeatRefused reports whether a repeat might have helped and none was left or

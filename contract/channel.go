@@ -47,6 +47,10 @@ func (c *channelMerge) add(at place, opts *surefootv1.Service, p *problems) {
 				"give both the same value, or make a client for each", value, prev.service, prev.value))
 		}
 	})
+	if n := opts.GetBalance().GetSubset().GetSize(); n > 0 && opts.GetBalance().GetConsistentHash() != nil {
+		p.add(at, "balance.subset.size", fmt.Sprintf("is %d, but consistent_hash uses all endpoints, since clients must agree about a key's, "+
+			"so it could never take effect: set it to 0, or remove it", n))
+	}
 	p.invalid(at, "", applyChannel(c.house, opts).Validate(), c.house.Validate())
 	overlay(c.said, opts)
 }

@@ -109,7 +109,7 @@ var channelRows = []row[policy.Channel]{
 	{field: "balance.least_request.choices", get: func(c policy.Channel) any { return int64(c.Balance.Choices) }, when: picks(policy.LeastRequest)},
 	{field: "balance.consistent_hash.header", get: func(c policy.Channel) any { return c.Balance.HashHeader }, zero: "the caller's key", when: picks(policy.ConsistentHash)},
 	{field: "balance.consistent_hash.max_load_percent", get: func(c policy.Channel) any { return int64(c.Balance.HashMaxLoadPercent) }, zero: none, when: picks(policy.ConsistentHash)},
-	{field: "balance.subset.size", get: func(c policy.Channel) any { return int64(c.Balance.SubsetSize) }, zero: none},
+	{field: "balance.subset.size", get: func(c policy.Channel) any { return int64(c.Balance.SubsetSize) }, zero: none, when: subsets},
 	{field: "balance.locality.overprovisioning_percent", get: func(c policy.Channel) any { return int64(c.Balance.OverprovisioningPercent) }, zero: off},
 	{field: "balance.ejection.off", get: func(c policy.Channel) any { return c.Balance.Ejection.Off }},
 	{field: "balance.ejection.dry_run", get: func(c policy.Channel) any { return c.Balance.Ejection.DryRun }},
@@ -135,7 +135,7 @@ var channelRows = []row[policy.Channel]{
 	{field: "connection.single_endpoint", get: func(c policy.Channel) any { return c.Connection.SingleEndpoint }, zero: "if there is one"},
 	{field: "connection.liveness.off", get: func(c policy.Channel) any { return c.Connection.Liveness.Off }},
 	{field: "connection.liveness.dry_run", get: func(c policy.Channel) any { return c.Connection.Liveness.DryRun }},
-	{field: "connection.liveness.silence_ms", get: func(c policy.Channel) any { return millis(c.Connection.Liveness.Silence) }},
+	{field: "connection.liveness.silence_ms", get: func(c policy.Channel) any { return millis(c.Connection.Liveness.Silence) }, zero: never},
 	{field: "connection.liveness.probe_timeout_ms", get: func(c policy.Channel) any { return millis(c.Connection.Liveness.ProbeTimeout) }},
 	{field: "connection.liveness.max_percent", get: func(c policy.Channel) any { return int64(c.Connection.Liveness.MaxPercent) }},
 	{field: "discovery.min_ttl_ms", get: func(c policy.Channel) any { return millis(c.Discovery.MinTTL) }, zero: "the resolver's"},
@@ -223,6 +223,9 @@ func idleHedge(m policy.Method) string {
 func picks(p policy.Picker) func(policy.Channel) bool {
 	return func(c policy.Channel) bool { return c.Balance.Picker == p }
 }
+
+// subsets says that a client may use a part of the endpoints.
+func subsets(c policy.Channel) bool { return c.Balance.Picker != policy.ConsistentHash }
 
 func millis(d time.Duration) int64 { return d.Milliseconds() }
 

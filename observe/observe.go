@@ -77,6 +77,10 @@ type Call struct {
 	Err error
 	// Attempts are in the order in which they were made.
 	Attempts []Attempt
+	// Verdict is what the call's end means: that of the attempt that ended it, which
+	// need not be the last one where attempts overlap. "abandoned" or "local" if the
+	// caller or the client's owner ended it while it waited, "" if it made no attempt.
+	Verdict string
 	// MayHaveBeenApplied says that the call failed, and that one of its
 	// attempts may nevertheless have reached a handler.
 	MayHaveBeenApplied bool

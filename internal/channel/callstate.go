@@ -33,7 +33,7 @@ type callState struct {
 	guard     *guard       // nil if the breaker is off, or denied the call
 	groups    *groupGuards // nil unless each group of endpoints has a breaker
 	ticket    breaker.Ticket
-	verdict   outcome.Verdict // on the last attempt, if it failed
+	verdict   outcome.Verdict // on the attempt that ended the call, if it failed
 	holds     bool            // of the breaker: the ticket
 	hedges    *hedges         // nil unless it may hedge
 	first     attemptState
@@ -295,6 +295,9 @@ func (s *callState) conclude(err error) observe.Call {
 		Attempts:           s.story(),
 		MayHaveBeenApplied: err != nil && s.trouble != nil && s.trouble.applied,
 		RepeatRefused:      err != nil && s.repeatRefused(),
+	}
+	if v := s.ended(err); v != 0 {
+		c.Verdict = v.String()
 	}
 	if s.trouble != nil {
 		c.Denial = s.trouble.denial

@@ -382,25 +382,26 @@ func TestAttemptsOfHedgedCallsAreStreams(t *testing.T) {
 
 func TestWhatEndsACallEndsItsAttempts(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		end  func(ctx context.Context, w *world) context.Context
-		want codes.Code
+		name    string
+		end     func(ctx context.Context, w *world) context.Context
+		want    codes.Code
+		verdict string
 	}{
 		{"the caller", func(ctx context.Context, _ *world) context.Context {
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(100*time.Millisecond, cancel)
 			return ctx
-		}, codes.Canceled},
+		}, codes.Canceled, "abandoned"},
 		{"the context's deadline", func(ctx context.Context, _ *world) context.Context {
 			ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 			time.AfterFunc(time.Second, cancel)
 			return ctx
-		}, codes.DeadlineExceeded},
-		{"the contract's deadline", func(ctx context.Context, _ *world) context.Context { return ctx }, codes.DeadlineExceeded},
+		}, codes.DeadlineExceeded, "expired"},
+		{"the contract's deadline", func(ctx context.Context, _ *world) context.Context { return ctx }, codes.DeadlineExceeded, "expired"},
 		{"the owner of the client", func(ctx context.Context, w *world) context.Context {
 			time.AfterFunc(100*time.Millisecond, func() { _ = w.client.Close() })
 			return ctx
-		}, codes.Canceled},
+		}, codes.Canceled, "local"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -420,6 +421,9 @@ func TestWhatEndsACallEndsItsAttempts(t *testing.T) {
 				_, last := w.told()
 				if st.arrived.Load() != 3 || len(last.Attempts) != 3 {
 					t.Errorf("%d attempts, of which are told %+v", st.arrived.Load(), last.Attempts)
+				}
+				if last.Verdict != c.verdict {
+					t.Errorf("the call ended as %q, want %q: %+v", last.Verdict, c.verdict, last.Attempts)
 				}
 				synctest.Wait()
 				if st.cancelled.Load() != 3 {

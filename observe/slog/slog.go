@@ -111,11 +111,9 @@ func (w *writer) callDone(ctx context.Context, c observe.Call) {
 		return
 	}
 	level := slog.LevelWarn
-	if n := len(c.Attempts); n > 0 {
-		switch c.Attempts[n-1].Verdict {
-		case "answer", "abandoned":
-			level = slog.LevelDebug
-		}
+	switch c.Verdict {
+	case "answer", "abandoned":
+		level = slog.LevelDebug
 	}
 	w.write(ctx, level, callFailed, func() []slog.Attr {
 		// The status's own message: the error's text may tell the story too.

@@ -78,15 +78,22 @@ func everything(o *observe.Observer) {
 	o.AttemptDone(ctx, method, late)
 	o.CallDone(ctx, observe.Call{
 		Method: method, Target: target, Duration: 262 * time.Millisecond,
-		Err: told{status.Error(codes.DeadlineExceeded, "context deadline exceeded")}, Attempts: []observe.Attempt{lost, late}, MayHaveBeenApplied: true,
+		Err: told{status.Error(codes.DeadlineExceeded, "context deadline exceeded")}, Attempts: []observe.Attempt{lost, late}, Verdict: "timeout", MayHaveBeenApplied: true,
 	})
 	o.CallDone(ctx, observe.Call{
 		Method: method, Target: target, Duration: time.Second, Err: errors.New("no endpoint is ready"),
-		Attempts: []observe.Attempt{{Number: 1, Duration: time.Second, Code: uint32(codes.Unavailable), Verdict: "unprocessed"}},
+		Attempts: []observe.Attempt{{Number: 1, Duration: time.Second, Code: uint32(codes.Unavailable), Verdict: "unprocessed"}}, Verdict: "unprocessed",
 	})
 	o.CallDone(ctx, observe.Call{
 		Method: method, Target: target, Duration: time.Millisecond, Err: status.Error(codes.NotFound, "no such item"),
-		Attempts: []observe.Attempt{{Number: 1, Endpoint: "10.0.0.1:8443", Code: uint32(codes.NotFound), Verdict: "answer", Next: "done: answer"}},
+		Attempts: []observe.Attempt{{Number: 1, Endpoint: "10.0.0.1:8443", Code: uint32(codes.NotFound), Verdict: "answer", Next: "done: answer"}}, Verdict: "answer",
+	})
+	o.CallDone(ctx, observe.Call{ // a hedge began last and lost; the first attempt ended the call
+		Method: method, Target: target, Duration: time.Second, Err: status.Error(codes.DeadlineExceeded, "context deadline exceeded"),
+		Attempts: []observe.Attempt{
+			{Number: 1, Endpoint: "10.0.0.1:8443", Duration: time.Second, Code: uint32(codes.DeadlineExceeded), Verdict: "expired", Next: "final"},
+			{Number: 2, Endpoint: "10.0.0.2:8443", Duration: time.Millisecond, Code: uint32(codes.Canceled), Verdict: "abandoned", Next: "another attempt ended the call"},
+		}, Verdict: "expired",
 	})
 	o.CallDone(ctx, observe.Call{Method: method, Target: target})
 	for _, e := range []observe.EndpointChange{
