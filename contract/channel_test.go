@@ -1,7 +1,9 @@
 package contract
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -82,6 +84,21 @@ func TestBalancePolicyIsTheOneThatIsChosen(t *testing.T) {
 		}
 		if err := got.Validate(); err != nil {
 			t.Errorf("%v: %v", b, err)
+		}
+	}
+}
+
+// Clients that hash must agree about the endpoints, so that each uses all.
+func TestASubsetBesideConsistentHash(t *testing.T) {
+	_, _, house := policy.House()
+	for size, want := range map[int32]string{5: "balance.subset.size is 5, but consistent_hash", 0: ""} {
+		var p problems
+		newChannelMerge(house).add(place{service: "shop.v1.Cart"}, &surefootv1.Service{Balance: &surefootv1.Balance{
+			Policy: &surefootv1.Balance_ConsistentHash{ConsistentHash: &surefootv1.ConsistentHash{}},
+			Subset: &surefootv1.Subset{Size: &size},
+		}}, &p)
+		if got := fmt.Sprint(p.list); len(p.list) > 1 || (len(p.list) == 1) != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("a subset of %d: %v", size, got)
 		}
 	}
 }

@@ -308,8 +308,12 @@ func (x *explainer) method(to target, name string, kind Kind, get func(*Table) p
 				v.Origin, v.Note = l.origin(field), ""
 			case now.plain() != r.value(get(x.steps[i-1])).plain():
 				// Another field of this layer moved it.
-				v.Origin = l.origin(l.in + r.follows)
-				v.Note = "follows " + r.follows
+				mover := r.follows
+				if r.orMoved != "" && !has(l.says, l.in+mover) {
+					mover = r.orMoved
+				}
+				v.Origin = l.origin(l.in + mover)
+				v.Note = "follows " + mover
 			}
 		}
 		if r.note != nil && v.Note == "" {

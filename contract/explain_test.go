@@ -98,6 +98,18 @@ func TestWhatIsNotObeyedIsNoOrigin(t *testing.T) {
 			{name: "Watch", replies: true},
 		},
 	})})
+	hedged := explain(t, contract.Sources{Services: build(t, spec{
+		name: "Shop", options: &svc{Defaults: &mth{Hedge: &hedge{DelayMs: i64(100)}}},
+		methods: []rpc{
+			{name: "Get", level: readOnly, options: &mth{DeadlineMs: i64(500), AttemptTimeoutMs: i64(50)}},
+			{name: "Put", level: readOnly, options: &mth{DeadlineMs: i64(90)}},
+		},
+	})})
+	for i, want := range []string{"off method proto (follows attempt_timeout_ms)", "off method proto (follows deadline_ms)"} {
+		if got := explained(t, hedged.Services[0].Methods[i].Values, "hedge.max_hedges"); got != want {
+			t.Errorf("hedges of method %d: %s, want %s", i, got, want)
+		}
+	}
 	for _, want := range []struct{ method, field, text string }{
 		{"Get", "idempotency_level", "NO_SIDE_EFFECTS method proto"},
 		{"Get", "attempt_timeout_ms", "none method proto (follows deadline_ms)"},

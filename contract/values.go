@@ -22,8 +22,8 @@ type row[P any] struct {
 	zero string
 	// when says whether the value means anything; nil is always.
 	when func(P) bool
-	// follows is the field beside it that may move it.
-	follows string
+	// follows is the field beside it that may move it, or orMoved.
+	follows, orMoved string
 	// note is what else there is to say of it. May be nil.
 	note func(P) string
 }
@@ -66,7 +66,7 @@ var methodRows = []row[policy.Method]{
 	{field: "attempt_timeout_observed.ceiling_ms", get: func(m policy.Method) any { return millis(m.AttemptTimeoutObserved.Ceiling) }, zero: attemptTimeoutField, when: observesAttempts, follows: "attempt_timeout_observed.floor_ms"},
 	{field: "hedge.delay_ms", get: func(m policy.Method) any { return millis(m.Hedge.Delay) }, zero: none, when: unary, note: idleHedge},
 	{field: "hedge.extra_load_percent", get: func(m policy.Method) any { return int64(m.Hedge.ExtraLoadPercent) }, zero: off, when: hedges},
-	{field: "hedge.max_hedges", get: func(m policy.Method) any { return int64(m.Hedge.MaxHedges) }, zero: off, when: hedges, follows: deadlineField},
+	{field: "hedge.max_hedges", get: func(m policy.Method) any { return int64(m.Hedge.MaxHedges) }, zero: off, when: hedges, follows: attemptTimeoutField, orMoved: deadlineField},
 	{
 		field: "retry.max_attempts", get: func(m policy.Method) any { return int64(m.Retry.MaxAttempts) },
 		when: func(m policy.Method) bool { return !m.Retry.UntilDeadline },

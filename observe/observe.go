@@ -79,7 +79,8 @@ type Call struct {
 	Attempts []Attempt
 	// Verdict is what the call's end means: that of the attempt that ended it, which
 	// need not be the last one where attempts overlap. "abandoned" or "local" if the
-	// caller or the client's owner ended it while it waited, "" if it made no attempt.
+	// caller or the client's owner ended it while it waited, "unprocessed" if there was
+	// no endpoint for it, "" if it was refused before any attempt.
 	Verdict string
 	// MayHaveBeenApplied says that the call failed, and that one of its
 	// attempts may nevertheless have reached a handler.

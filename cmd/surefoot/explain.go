@@ -67,7 +67,6 @@ func explainCommand() *cobra.Command {
 	f.StringVar(&flags.profile, "profile", "", "the client chose the profile of this `name`")
 	f.StringVar(&flags.overrides, "overrides", "", "the operator's overrides are in this YAML `file`")
 	f.BoolVar(&flags.json, "json", false, "print JSON")
-	cmd.MarkFlagsMutuallyExclusive("descriptor-set", "proto", "server")
 	return cmd
 }
 
@@ -173,10 +172,24 @@ func readOverrides(name string) (*contract.Overrides, error) {
 	return o, nil
 }
 
+// sources returns the flags that say where the services are.
+func (flags *explainFlags) sources() []string {
+	var said []string
+	for _, f := range [][2]string{{"--descriptor-set", flags.descriptorSet}, {"--proto", flags.proto}, {"--server", flags.server.address}} {
+		if f[1] != "" {
+			said = append(said, f[0])
+		}
+	}
+	return said
+}
+
 // find reads the services from where the flags say.
 func (flags *explainFlags) find(ctx context.Context) (found, error) {
 	var in found
 	var err error
+	if said := flags.sources(); len(said) > 1 {
+		return in, fmt.Errorf("%s are given: choose one, from which the services are read", strings.Join(said, " and "))
+	}
 	if flags.proto == "" && len(flags.imports) > 0 {
 		return in, errors.New("--import is for --proto: add --proto with the directory of the .proto files, or remove it")
 	}

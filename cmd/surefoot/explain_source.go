@@ -89,6 +89,10 @@ func fromProto(ctx context.Context, dir string, imports []string) ([]protoreflec
 	if missing || isMissing(err) {
 		remedy = "\nsurefoot: give the root of the imports with --proto, and the directories of others' files with --import"
 	}
+	if copied := nested(names); copied != "" && (len(wrong) > 0 || err != nil) {
+		return nil, fmt.Errorf("--proto: %s holds %s, so that it is not the root of all imports in it: "+
+			"name the root of your own files, and the directories of others' files with --import", dir, copied)
+	}
 	if len(wrong) > 0 {
 		return nil, exitError{exitUnable, strings.Join(wrong, "\n") + remedy}
 	}
@@ -100,6 +104,17 @@ func fromProto(ctx context.Context, dir string, imports []string) ([]protoreflec
 		services = append(services, servicesOf(fd)...)
 	}
 	return services, nil
+}
+
+// nested returns a copy of the options among names that is not where it is
+// imported from, "" if there is none: it stands in another root of imports.
+func nested(names []string) string {
+	for _, name := range names {
+		if strings.HasSuffix(name, "/surefoot/v1/options.proto") {
+			return name
+		}
+	}
+	return ""
 }
 
 // isMissing reports whether err is that a file was not found.

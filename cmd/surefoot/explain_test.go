@@ -197,6 +197,13 @@ func TestExplainFailsWithARemedy(t *testing.T) {
 	dir := t.TempDir()
 	broken := write(t, dir, "broken/a.proto", "syntax = \"proto3\";\nimport \"other/b.proto\";\n")
 	wrongOptions := write(t, dir, "wrong/a.proto", "syntax = \"proto3\";\npackage a;\nimport \"surefoot/v1/options.proto\";\nmessage M {}\nservice S {\n  rpc Get(M) returns (M) {\n    option (surefoot.v1.method) = { deadline_ms: 5 attempt_timeout_ms: 6 };\n  }\n}\n")
+	roots := filepath.Join(dir, "roots")
+	write(t, roots, "proto/a.proto", "syntax = \"proto3\";\npackage a;\nimport \"surefoot/v1/options.proto\";\n")
+	options, err := os.ReadFile("../../proto/surefoot/v1/options.proto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, roots, "third_party/surefoot/v1/options.proto", string(options))
 	typo := write(t, dir, "typo.yaml", "contracts: [{service_name: a.B, method: {}}]")
 	stray := write(t, dir, "stray.yaml", "contracts:\n- service_name: inventory.v1.Inventry\n")
 	value := write(t, dir, "value.yaml", "contracts:\n- service_name: inventory.v1.Inventory\n  methods:\n    Get: {method: {deadline_ms: -1}}\n")
@@ -212,7 +219,7 @@ func TestExplainFailsWithARemedy(t *testing.T) {
 		want []string // in this order
 	}{
 		{"nothing given", nil, []string{"nothing to explain: add --descriptor-set file, --proto directory, --server host:port or --contract"}},
-		{"two sources", []string{"--proto", ".", "--server", "x:1"}, []string{"[descriptor-set proto server]"}},
+		{"two sources", []string{"--proto", ".", "--server", "x:1"}, []string{"--proto and --server are given: choose one"}},
 		{"a flag of another", []string{"--plaintext", "--proto", "."}, []string{"--plaintext and --ca are for --server"}},
 		{"imports of nothing", []string{"--import", ".", "--server", "x:1"}, []string{"--import is for --proto"}},
 		{"unknown service", []string{"--proto", exampleProto, "inventory.v1.Inventry"}, []string{`there is no service "inventory.v1.Inventry" in ../../examples/inventory: did you mean "inventory.v1.Inventory"?`}},
@@ -223,6 +230,7 @@ func TestExplainFailsWithARemedy(t *testing.T) {
 		{"no directory", []string{"--proto", missing}, []string{"--proto: ", "missing: no such file"}},
 		{"no .proto", []string{"--proto", empty}, []string{"--proto: no .proto file in " + empty}},
 		{"missing import", []string{"--proto", filepath.Dir(broken)}, []string{"other/b.proto", "with --import"}},
+		{"two roots", []string{"--proto", roots}, []string{"--proto: " + roots + " holds third_party/surefoot/v1/options.proto", "--import"}},
 		{"wrong options", []string{"--proto", filepath.Dir(wrongOptions)}, []string{"a.proto:7:52: a.S/Get: attempt_timeout_ms is 6, above the deadline of 5 ms"}},
 		{"a contract that is wrong", []string{"--proto", exampleProto, "--contract", typo}, []string{typo + `:1:33: a contract has no field "method": did you mean "methods"?`}},
 		{"a contract for nobody", []string{"--proto", exampleProto, "--contract", stray}, []string{stray + `:2:17: the service inventory.v1.Inventry is not in ../../examples/inventory: did you mean "inventory.v1.Inventory"?`}},

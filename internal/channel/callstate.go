@@ -88,7 +88,12 @@ func (s *callState) begin(m *method, err error) (attempt.Step, error) {
 		err = s.admit(m)
 	}
 	if err == nil {
-		err = s.awaitReady()
+		if err = s.awaitReady(); err != nil {
+			s.verdict = outcome.Unprocessed
+			if s.ctx.Err() != nil || s.channel.closed.Load() {
+				s.interrupted()
+			}
+		}
 	}
 	if err != nil {
 		return attempt.Step{}, err
@@ -296,8 +301,11 @@ func (s *callState) conclude(err error) observe.Call {
 		MayHaveBeenApplied: err != nil && s.trouble != nil && s.trouble.applied,
 		RepeatRefused:      err != nil && s.repeatRefused(),
 	}
-	if v := s.ended(err); v != 0 {
-		c.Verdict = v.String()
+	switch {
+	case err == nil:
+		c.Verdict = outcome.Success.String()
+	case s.verdict != 0:
+		c.Verdict = s.verdict.String()
 	}
 	if s.trouble != nil {
 		c.Denial = s.trouble.denial

@@ -181,9 +181,13 @@ func TestTheWaitForAnEndpointIsBounded(t *testing.T) {
 					if status.Code(err) != c.code || took < c.took || took > c.took+50*time.Millisecond || !strings.Contains(err.Error(), c.says) {
 						t.Errorf("%s: %v after %v", name, err, took)
 					}
+					verdict := "unprocessed"
+					if c.ctx > 0 && c.opts != nil { // grpc-go waits, and the deadline ends it
+						verdict = "expired"
+					}
 					var ce *surefoot.CallError
-					if errors.As(err, &ce) && (ce.MayHaveBeenApplied() || len(ce.Call.Attempts) > 1) {
-						t.Errorf("%s: %+v", name, ce.Call)
+					if !errors.As(err, &ce) || ce.MayHaveBeenApplied() || len(ce.Call.Attempts) > 1 || ce.Verdict() != verdict {
+						t.Errorf("%s: %+v", name, ce)
 					}
 				}
 			})
@@ -222,13 +226,13 @@ func TestAWaitForAnEndpointEndsWithItsCaller(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, cancel)
 		start := time.Now()
 		_, err := w.stub.Get(ctx, getRequest)
-		if took := time.Since(start); status.Code(err) != codes.Canceled || took != 100*time.Millisecond || !strings.Contains(err.Error(), "the caller gave up") {
+		if took := time.Since(start); status.Code(err) != codes.Canceled || took != 100*time.Millisecond || !strings.Contains(err.Error(), "the caller gave up") || verdictOf(err) != "abandoned" {
 			t.Errorf("the caller: %v after %v", err, took)
 		}
 		time.AfterFunc(100*time.Millisecond, w.close)
 		start = time.Now()
 		_, err = w.stub.Get(t.Context(), getRequest)
-		if took := time.Since(start); status.Code(err) != codes.Canceled || took != 100*time.Millisecond || !strings.Contains(err.Error(), "the client was closed") {
+		if took := time.Since(start); status.Code(err) != codes.Canceled || took != 100*time.Millisecond || !strings.Contains(err.Error(), "the client was closed") || verdictOf(err) != "local" {
 			t.Errorf("the client: %v after %v", err, took)
 		}
 	})
@@ -273,4 +277,13 @@ func TestTheAttemptInPlaceOfOneWithoutAnEndpoint(t *testing.T) {
 			t.Errorf("previous attempts %q", previous)
 		}
 	})
+}
+
+// verdictOf returns what is known of how a call ended.
+func verdictOf(err error) string {
+	var ce *surefoot.CallError
+	if !errors.As(err, &ce) {
+		return ""
+	}
+	return ce.Verdict()
 }
