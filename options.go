@@ -170,7 +170,9 @@ func WithDialOptions(opts ...grpc.DialOption) ClientOption {
 }
 
 // WithAttemptInterceptor adds interceptors that run once per attempt, inside
-// the loop that makes the attempts. Either may be nil.
+// the loop that makes the attempts. Either may be nil. A unary one runs on the
+// caller's goroutine: it must return when its context is done, or the call
+// outlasts its deadline.
 func WithAttemptInterceptor(unary grpc.UnaryClientInterceptor, stream grpc.StreamClientInterceptor) ClientOption {
 	return clientOption(func(c *clientConfig) {
 		if unary != nil {
