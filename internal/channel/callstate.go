@@ -330,7 +330,9 @@ func (s *callState) avoid(e *endpoint) {
 	s.lock()
 	defer s.unlock()
 	t := s.inTrouble()
-	t.tried = append(t.tried, &e.Endpoint)
+	if !slices.Contains(t.tried, &e.Endpoint) { // or a call that goes on until its deadline never ends to grow
+		t.tried = append(t.tried, &e.Endpoint)
+	}
 }
 
 // avoided returns the endpoints that a must not go to.
