@@ -173,9 +173,9 @@ func (a *attemptState) pick() []*balance.Endpoint {
 }
 
 // found says whether a picker has endpoints that are ready.
-func (a *attemptState) found(any bool) {
+func (a *attemptState) found(some bool) {
 	a.mu.Lock()
-	a.none = !any
+	a.none = !some
 	a.mu.Unlock()
 }
 

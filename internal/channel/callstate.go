@@ -48,6 +48,8 @@ type callState struct {
 	// the deadline is the policy's and not the context's, inherited that it is that of the
 	// call for which it is made, marked that this other call is a repeat.
 	ownTimeout, bounded, inherited, marked bool
+	// keyed says that the key in its header is why it may be repeated.
+	keyed bool
 }
 
 // trouble is what a call needs once an attempt has failed, or if somebody

@@ -208,13 +208,12 @@ func (h *hedges) fail(a *attemptState, panicked any) {
 	}
 }
 
-// abandon ends the call and cancels what is in flight. It returns false if the
-// call was over.
-func (h *hedges) abandon() bool {
+// abandon ends the call, if it is not over, and cancels what is in flight.
+func (h *hedges) abandon() {
 	h.mu.Lock()
 	if h.over {
 		h.mu.Unlock()
-		return false
+		return
 	}
 	h.over = true
 	h.call.machine.Abandon()
@@ -224,7 +223,6 @@ func (h *hedges) abandon() bool {
 	for _, o := range lost {
 		o.lose()
 	}
-	return true
 }
 
 // end ends what is left of the call, and returns when nothing of it runs.

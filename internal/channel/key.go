@@ -41,9 +41,8 @@ func (u *userOptions) bring(ctx context.Context, method string, p *policy.Method
 // says that keys are.
 func (s *callState) hasKey(req any) bool {
 	if h := s.policy.IdempotencyKey.Header; h != "" {
-		md, _ := metadata.FromOutgoingContext(s.ctx)
-		v := md[h]
-		return len(v) > 0 && v[0] != ""
+		s.keyed = keyIn(s.ctx, h) != ""
+		return s.keyed
 	}
 	switch m := req.(type) {
 	case proto.Message:
@@ -53,6 +52,27 @@ func (s *callState) hasKey(req any) bool {
 	default:
 		return false
 	}
+}
+
+// keyIn returns the key in the header h of what is sent with ctx, "" if none.
+func keyIn(ctx context.Context, h string) string {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	if v := md[h]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// sendsKey returns why an attempt must not be sent with ctx: the key by which
+// its call may be repeated is not, or no more, in it. An interceptor below ours
+// may have replaced what is sent.
+func (s *callState) sendsKey(ctx context.Context) error {
+	h := s.policy.IdempotencyKey.Header
+	if keyIn(ctx, h) == keyIn(s.ctx, h) {
+		return nil
+	}
+	return status.Errorf(codes.Internal, "surefoot: %s was not called: an interceptor of attempts has changed the header %q, which holds the call's idempotency key, "+
+		"so that the call could be applied twice: have it add to the metadata that it finds (metadata.AppendToOutgoingContext)", s.method, h)
 }
 
 // hasField reports whether the string or bytes at path, of names with dots, is

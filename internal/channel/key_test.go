@@ -100,3 +100,48 @@ func TestAKeyWithoutAHeaderIsAnError(t *testing.T) {
 		}
 	})
 }
+
+// An interceptor of attempts that replaces what is sent takes the key away by
+// which the write is repeated: nothing is sent rather than applied twice.
+func TestAKeyThatAnInterceptorTakesAwayIsAnError(t *testing.T) {
+	for name, change := range map[string]func(context.Context) context.Context{
+		"away": func(ctx context.Context) context.Context {
+			return metadata.NewOutgoingContext(ctx, metadata.Pairs("authorization", "token"))
+		},
+		"and brings another one": func(ctx context.Context) context.Context {
+			return metadata.NewOutgoingContext(ctx, metadata.Pairs("idempotency-key", "other"))
+		},
+		"and leaves it": func(ctx context.Context) context.Context {
+			return metadata.AppendToOutgoingContext(ctx, "authorization", "token")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3, func(s *server) {
+					s.reserve = func(context.Context, *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
+						return nil, status.Error(codes.Unavailable, "the reply is lost")
+					}
+				}, keyed(), surefoot.WithAttemptInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+					return invoker(change(ctx), method, req, reply, cc, opts...)
+				}, nil))
+				defer w.close()
+				w.warm()
+				_, err := w.stub.Reserve(t.Context(), &inventoryv1.ReserveRequest{}, call.WithIdempotencyKey("k"))
+				var applied int64
+				for _, s := range w.servers {
+					applied += s.applied.Load()
+				}
+				if name == "and leaves it" {
+					if applied != 3 || status.Code(err) != codes.Unavailable {
+						t.Errorf("applied %d times, %v", applied, err)
+					}
+					return
+				}
+				var ce *surefoot.CallError
+				if applied != 0 || status.Code(err) != codes.Internal || !errors.As(err, &ce) || ce.MayHaveBeenApplied() || !strings.Contains(err.Error(), "idempotency-key") {
+					t.Errorf("applied %d times without its key, %v", applied, err)
+				}
+			})
+		})
+	}
+}

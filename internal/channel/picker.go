@@ -36,6 +36,11 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	var req balance.Request
 	if a != nil {
 		req.Avoid = a.pick()
+		if a.call.keyed {
+			if err := a.call.sendsKey(info.Ctx); err != nil {
+				return balancer.PickResult{}, err
+			}
+		}
 	}
 	if p.random {
 		req.Random = p.channel.cfg.Random()
