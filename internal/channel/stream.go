@@ -141,16 +141,65 @@ func (s *streamState) run(step attempt.Step, err error) (openStream, error) {
 // An opened is one stream of grpc-go. There is one for each attempt, or more
 // if an interceptor of the user opens several.
 type opened struct {
+	grpc.ClientStream
+
 	state *streamState
+
+	// Guarded by the state's mu.
 	ended bool
 	err   error
+	done  chan struct{} // closed when it has ended; nil while nobody waits
 }
 
 // finished is called by grpc-go once for each stream that it tried to open.
 func (o *opened) finished(err error) {
 	o.state.mu.Lock()
 	o.ended, o.err = true, err
+	if o.done != nil {
+		close(o.done)
+	}
 	o.state.settle() // unlocks
+}
+
+// await waits for finished, once grpc-go has returned an error that ends the
+// stream. Whoever cancels a stream ends it on another goroutine, which may not
+// have come to finished yet, and then nobody would know what the error means.
+func (o *opened) await() {
+	o.state.mu.Lock()
+	if o.ended {
+		o.state.mu.Unlock()
+		return
+	}
+	if o.done == nil {
+		o.done = make(chan struct{})
+	}
+	done := o.done
+	o.state.mu.Unlock()
+	<-done
+}
+
+func (o *opened) RecvMsg(m any) error {
+	err := o.ClientStream.RecvMsg(m)
+	if err != nil {
+		o.await()
+	}
+	return err
+}
+
+func (o *opened) SendMsg(m any) error {
+	err := o.ClientStream.SendMsg(m)
+	if err != nil && !errors.Is(err, io.EOF) { // EOF: RecvMsg has the error
+		o.await()
+	}
+	return err
+}
+
+func (o *opened) Header() (metadata.MD, error) {
+	md, err := o.ClientStream.Header()
+	if md == nil {
+		o.await()
+	}
+	return md, err
 }
 
 // streamOption carries the call past the user's interceptors, which need not
@@ -171,12 +220,14 @@ func (c *Channel) open(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Clie
 	opts = slices.Clone(opts)
 	opts[i] = grpc.OnFinish(o.finished)
 	cs, err := streamer(ctx, desc, cc, method, opts...)
-	if err == nil {
-		own.state.mu.Lock()
-		own.state.latest = o
-		own.state.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
-	return cs, err
+	o.ClientStream = cs
+	own.state.mu.Lock()
+	own.state.latest = o
+	own.state.mu.Unlock()
+	return o, nil
 }
 
 // open says that the stream was opened by a.

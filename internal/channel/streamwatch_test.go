@@ -3,6 +3,7 @@ package channel_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -184,6 +185,30 @@ func TestStreamEndsAtItsMaximumAge(t *testing.T) {
 		for _, c := range w.changes {
 			if c.Endpoint == m.GetServer() && (c.To == "ejected" || c.To == "suspect") {
 				t.Errorf("%+v", c)
+			}
+		}
+	})
+}
+
+// What ends a stream is known to whoever reads it, though grpc-go may come to say
+// so after it has returned from the read: it is slow here to say so.
+func TestTheEndOfAStreamIsKnownToItsReader(t *testing.T) {
+	aging := watching(&surefootv1.Method{Stream: &surefootv1.Stream{MaxAgeMs: new(int64(60_000))}})
+	slow := surefoot.WithAttemptInterceptor(nil, func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		return streamer(ctx, desc, cc, method, slices.Concat([]grpc.CallOption{grpc.OnFinish(func(error) { time.Sleep(time.Second) })}, opts)...)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2, ticking(time.Second), aging, slow)
+		defer w.close()
+		w.warm()
+		for range 50 {
+			stream, _ := w.watch(t.Context())
+			var err error
+			for err == nil {
+				_, err = stream.Recv()
+			}
+			if verdictOf(err) != "aged" {
+				t.Fatalf("%v, want the story of a stream that is aged", err)
 			}
 		}
 	})
