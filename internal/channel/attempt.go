@@ -17,6 +17,7 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/internal/engine/stream"
 	"github.com/surefoot-rpc/surefoot/internal/wire"
+	"github.com/surefoot-rpc/surefoot/policy"
 )
 
 // attemptKey is how the picker finds the attempt in the context of a pick.
@@ -284,6 +285,9 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 		f.Pushback = pushback(err, a.trailer)
 	}
 	v := outcome.Judge(c.policy.Retry.Codes, f)
+	if c.keyed && !a.picks && !v.Repeatable(policy.Unsafe) && v.Repeatable(policy.Idempotent) {
+		v = outcome.Local // an interceptor went its own way, nobody knows whether with the key
+	}
 	return v, outcome.Weigh(v, c.policy.Retry.Codes, f), f.Pushback
 }
 

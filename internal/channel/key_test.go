@@ -145,3 +145,28 @@ func TestAKeyThatAnInterceptorTakesAwayIsAnError(t *testing.T) {
 		})
 	}
 }
+
+// One that leaves the call's context behind may send anything: what it did is not
+// repeated.
+func TestAKeyIsNotTrustedWhereAnInterceptorGoesItsOwnWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, func(s *server) {
+			s.reserve = func(context.Context, *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
+				return nil, status.Error(codes.Unavailable, "the reply is lost")
+			}
+		}, keyed(), surefoot.WithAttemptInterceptor(func(_ context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			return invoker(context.Background(), method, req, reply, cc, opts...)
+		}, nil))
+		defer w.close()
+		w.warm()
+		_, err := w.stub.Reserve(t.Context(), &inventoryv1.ReserveRequest{}, call.WithIdempotencyKey("k"))
+		var applied int64
+		for _, s := range w.servers {
+			applied += s.applied.Load()
+		}
+		var ce *surefoot.CallError
+		if applied != 1 || status.Code(err) != codes.Unavailable || !errors.As(err, &ce) || !ce.MayHaveBeenApplied() {
+			t.Errorf("applied %d times, %v", applied, err)
+		}
+	})
+}
