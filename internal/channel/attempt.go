@@ -173,10 +173,10 @@ func (a *attemptState) pick() []*balance.Endpoint {
 	return a.call.avoided(a)
 }
 
-// found says whether a picker has endpoints that are ready.
-func (a *attemptState) found(some bool) {
+// foundNone says that a picker has no endpoint that is ready.
+func (a *attemptState) foundNone() {
 	a.mu.Lock()
-	a.none = !some
+	a.none = true
 	a.mu.Unlock()
 }
 

@@ -104,7 +104,7 @@ func (s *callState) begin(m *method, err error) (attempt.Step, error) {
 	if s.waited > 0 {
 		now = time.Now()
 	}
-	return s.machine.Begin(now), nil
+	return s.machine.BeginAfter(now, s.waited), nil
 }
 
 // inTrouble returns s.trouble, made if need be.

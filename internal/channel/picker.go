@@ -179,7 +179,7 @@ func (waitPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if a := attemptOf(info); a != nil {
 		a.pick()
 		if a.call.patience > 0 { // which waits in our own hands
-			a.found(false)
+			a.foundNone()
 			return balancer.PickResult{}, errUnready
 		}
 	}
@@ -193,7 +193,7 @@ type failPicker struct{ err error }
 func (p failPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if a := attemptOf(info); a != nil {
 		a.pick()
-		a.found(false)
+		a.foundNone()
 	}
 	return balancer.PickResult{}, p.err
 }

@@ -122,13 +122,16 @@ func (c *Call) refuse(why string) Step {
 }
 
 // Begin starts the first attempt.
-func (c *Call) Begin(now time.Time) Step {
+func (c *Call) Begin(now time.Time) Step { return c.BeginAfter(now, 0) }
+
+// BeginAfter starts the first attempt of a call that has waited for an endpoint.
+func (c *Call) BeginAfter(now time.Time, waited time.Duration) Step {
 	c.budget.Call(now)
 	if h := c.hedging; h != nil && h.limit != nil {
 		h.limit.Call(now)
 	}
 	if d := c.method.Retry.MaxElapsed; d > 0 {
-		c.repeatBy = now.Add(d)
+		c.repeatBy = now.Add(d - waited)
 	}
 	return c.start(now, "first attempt")
 }

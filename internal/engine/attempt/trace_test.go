@@ -125,7 +125,14 @@ func replay(t *testing.T, trace string) string {
 func play(call *Call, budget, limit *Budget, now time.Time, event string, args []string) (string, error) {
 	switch event {
 	case "begin":
-		return call.Begin(now).String(), nil
+		var waited time.Duration
+		if len(args) > 0 {
+			var err error
+			if waited, err = time.ParseDuration(strings.TrimPrefix(args[0], "waited=")); err != nil {
+				return "", err
+			}
+		}
+		return call.BeginAfter(now, waited).String(), nil
 	case "resume":
 		return call.Resume(now).String(), nil
 	case "resume-beside":
