@@ -554,8 +554,8 @@ func TestTheRepeatOfAHedgedAttempt(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var st stage
 			st.play = func(ctx context.Context, n int64, s *server) (*inventoryv1.GetResponse, error) {
-				if n <= 2 {
-					<-time.After(30 * time.Millisecond)
+				if n <= 2 { // the hedge sooner than the repeat would start beside it
+					<-time.After(time.Duration(35-5*n) * time.Millisecond)
 					return nil, status.Error(codes.Unavailable, "down")
 				}
 				return st.answer(ctx, s, 0)
