@@ -29,7 +29,7 @@ func (p *problems) futile(at place, mo *surefootv1.Method, safety policy.Safety,
 		p.add(at, "attempt_timeout_observed", "is set, but the method is not idempotent, so it could never take effect: "+
 			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, name an idempotency_key, or remove it")
 	}
-	p.futileHedge(at, mo, once)
+	p.futileHedge(at, mo, !safety.Repeatable())
 	if ms := mo.GetRetry().GetMaxElapsedMs(); ms > 0 && mo.GetRetry().GetMaxAttempts() == 1 {
 		p.add(at, "retry.max_elapsed_ms", fmt.Sprintf("is %d, but max_attempts is 1, so it could never take effect: "+
 			"raise retry.max_attempts, or remove it", ms))

@@ -215,8 +215,10 @@ func idleHedge(m policy.Method) string {
 		return ""
 	case m.Retry.MaxAttempts <= 1 && !m.Retry.UntilDeadline:
 		return "no effect: repeats are off"
+	case m.Safety.Repeatable():
+		return ""
 	default:
-		return unlessSafe(m)
+		return "no effect: not idempotent"
 	}
 }
 

@@ -67,9 +67,11 @@ type ended struct {
 }
 
 // hedgeAfter returns how long the attempts of the call may take before a hedge
-// starts, 0 if none does.
+// starts, 0 if none does. A key makes a call one that may be repeated, and not one
+// that may run twice at once: a server that finds the key in use answers the hedge
+// with an error, which would end the call.
 func (s *callState) hedgeAfter(m *method) time.Duration {
-	if !s.policy.Hedge.On() || !s.machine.Repeatable() {
+	if !s.policy.Hedge.On() || !s.policy.Safety.Repeatable() || !s.machine.Repeatable() {
 		return 0
 	}
 	return m.hedgeAfter(s.policy, s.channel.clock())

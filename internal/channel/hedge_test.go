@@ -289,7 +289,9 @@ func TestManyHedgedCallsAtOnce(t *testing.T) {
 		for range 20 {
 			wg.Go(func() {
 				for range 50 {
-					if _, err := w.stub.Get(t.Context(), it); err != nil {
+					_, err := w.stub.Get(t.Context(), it)
+					// One call of some thousand meets a failure in each of its attempts.
+					if story, ok := errors.AsType[*surefoot.CallError](err); err != nil && (!ok || len(story.Call.Attempts) < 6) {
 						t.Error(err)
 					}
 				}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -167,6 +168,33 @@ func TestAKeyIsNotTrustedWhereAnInterceptorGoesItsOwnWay(t *testing.T) {
 		var ce *surefoot.CallError
 		if applied != 1 || status.Code(err) != codes.Unavailable || !errors.As(err, &ce) || !ce.MayHaveBeenApplied() {
 			t.Errorf("applied %d times, %v", applied, err)
+		}
+	})
+}
+
+// Two handlers at once with one key is not what a key promises.
+func TestACallWithAKeyIsNotHedged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, func(s *server) {
+			s.reserve = func(context.Context, *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
+				<-time.After(500 * time.Millisecond)
+				return &inventoryv1.ReserveResponse{}, nil
+			}
+		}, trusting(), surefoot.WithHouseDefaults(&surefootv1.Service{Defaults: &surefootv1.Method{
+			IdempotencyKey: &surefootv1.IdempotencyKey{Place: &surefootv1.IdempotencyKey_Header{Header: "idempotency-key"}},
+			Hedge:          &surefootv1.Hedge{DelayMs: new(int64(20)), MaxHedges: new(int32(2))},
+		}}))
+		defer w.close()
+		w.warm()
+		if _, err := w.stub.Reserve(t.Context(), &inventoryv1.ReserveRequest{}, call.WithIdempotencyKey("k")); err != nil {
+			t.Fatal(err)
+		}
+		var applied int64
+		for _, s := range w.servers {
+			applied += s.applied.Load()
+		}
+		if applied != 1 {
+			t.Errorf("%d handlers ran", applied)
 		}
 	})
 }
