@@ -44,6 +44,7 @@ func TestCallsRideOutARestart(t *testing.T) {
 		for _, s := range w.servers {
 			s.kill()
 		}
+		synctest.Wait() // until the client knows: what it sends before may be lost
 		time.AfterFunc(700*time.Millisecond, func() {
 			for _, s := range w.servers {
 				s.start()
