@@ -61,7 +61,7 @@ type fleet struct {
 	endpoints []*endpoint // that are listed, in the resolver's order
 	spare     []*endpoint // the list before, for its memory
 	leaving   []*endpoint // that are not, and still used
-	update    uint64      // how many there were
+	update    uint32      // how many there were
 	farewell  alarm       // drops those that leave
 	drains    map[*endpoint]*time.Timer
 	ready     int // endpoints that are ready, of both kinds
