@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,10 +14,13 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/internal/series"
+	"github.com/surefoot-rpc/surefoot/policy"
 	"github.com/surefoot-rpc/surefoot/resume"
 )
 
@@ -420,4 +424,56 @@ func TestAnErrorThatNobodyKnowsIsFinal(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%d elements", n)
 	}
+}
+
+// A text that is set and empty is a position; one that is not set is none, and
+// moves nothing. (What is enumerated has the presence of proto2.)
+func TestAnEmptyTextThatIsSetIsAPosition(t *testing.T) {
+	none, empty, a := (*string)(nil), new(""), new("a")
+	streams := [][]*string{{none, empty, empty}, {none, empty, empty, empty, a}}
+	var asked []string
+	open := func(_ context.Context, r *descriptorpb.EnumValueDescriptorProto, opts ...grpc.CallOption) (*named, error) {
+		for _, o := range opts {
+			if s, ok := o.(*series.Series); ok {
+				s.Begin(&policy.Method{Stream: policy.Stream{Resume: policy.Resume{RequestField: "name", ResponseField: "name"}}})
+			}
+		}
+		asked = append(asked, said(r.Name))
+		if len(streams) == 0 {
+			return nil, status.Error(codes.NotFound, "over")
+		}
+		s := &named{streams[0]}
+		streams = streams[1:]
+		return s, nil
+	}
+	var got []string
+	for m, err := range resume.Messages(t.Context(), open, &descriptorpb.EnumValueDescriptorProto{}, resume.Backoff(0, 0)) {
+		if err == nil {
+			got = append(got, said(m.Name))
+		} else if status.Code(err) != codes.NotFound {
+			t.Error(err)
+		}
+	}
+	if want := `[none "" "" none "" "a"]`; fmt.Sprint(got) != want || fmt.Sprint(asked) != `[none "" "a"]` {
+		t.Errorf("%v, asked for %v; want %s", got, asked, want)
+	}
+}
+
+func said(name *string) string {
+	if name == nil {
+		return "none"
+	}
+	return strconv.Quote(*name)
+}
+
+// named is a stream of what has these names, that breaks at its end.
+type named struct{ rest []*string }
+
+func (n *named) Recv() (*descriptorpb.EnumValueDescriptorProto, error) {
+	if len(n.rest) == 0 {
+		return nil, status.Error(codes.Unavailable, "broken")
+	}
+	m := &descriptorpb.EnumValueDescriptorProto{Name: n.rest[0]}
+	n.rest = n.rest[1:]
+	return m, nil
 }

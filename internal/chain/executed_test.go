@@ -149,12 +149,18 @@ func TestAStreamThatWasNotExecutedIsOpenedElsewhere(t *testing.T) {
 			Methods:     map[string]*surefootv1.MethodContract{"Watch": {Method: &surefootv1.Method{Retry: &surefootv1.Retry{MaxAttempts: new(int32(1))}}}},
 		}))
 		refusing = true
-		stream, err = refused.Watch(t.Context(), &inventoryv1.WatchRequest{})
+		var header, trailer metadata.MD
+		stream, err = refused.Watch(t.Context(), &inventoryv1.WatchRequest{}, grpc.Header(&header), grpc.Trailer(&trailer))
 		if err == nil {
 			_, err = stream.Recv()
 		}
-		if got := stream.Trailer(); status.Code(err) != codes.ResourceExhausted || len(got[notExecuted]) > 0 || len(got["x-reason"]) != 1 {
-			t.Errorf("%v, the user sees %v", err, got)
+		if status.Code(err) != codes.ResourceExhausted || len(header) > 0 {
+			t.Errorf("%v, the header is %v", err, header)
+		}
+		for _, got := range []metadata.MD{stream.Trailer(), trailer} {
+			if len(got[notExecuted]) > 0 || len(got["x-reason"]) != 1 {
+				t.Errorf("the user sees %v", got)
+			}
 		}
 	})
 }

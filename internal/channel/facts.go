@@ -25,7 +25,9 @@ func (facts) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	defer a.mu.Unlock()
 	switch s := s.(type) {
 	case *stats.Begin:
-		a.picks = true // it will be told all that follows
+		// It will be told all that follows. Here nobody can hold back one that has
+		// lost its key, which our picker does: it stays unknown, and is not repeated.
+		a.picks = !a.call.keyed || a.call.sendsKey(ctx) == nil
 	case *stats.OutHeader:
 		a.sent = true
 	case *stats.InHeader:

@@ -26,7 +26,9 @@ type userOptions struct {
 
 // takeOptions returns the options that every attempt gets, what was taken out
 // of opts to act once, nil if nothing was, and p narrowed by what opts say.
-// Most calls have none of these: then opts and p are returned as they are.
+// Most calls have none of these: then opts and p are returned as they are. For a
+// stream, which is one after the other, grpc-go fills in what is the user's
+// (once is false).
 func takeOptions(opts []grpc.CallOption, p *policy.Method, once bool) ([]grpc.CallOption, *userOptions, *policy.Method) {
 	special := false
 	for _, o := range opts {

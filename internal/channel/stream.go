@@ -29,7 +29,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 	opts, user, p := takeOptions(opts, &m.Stream, false)
 	ctx, err := user.bring(ctx, method, p)
 	s := &streamState{callState: c.newCall(ctx, method, m, p, nil), user: user}
-	s.cc, s.patience = cc, c.patience(opts, p.WaitForReady)
+	s.cc, s.patience, s.opts = cc, c.patience(opts, p.WaitForReady), opts
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	defer s.giveBackUnlessOpen()
 	s.dial = func(a *attemptState) (grpc.ClientStream, error) {
@@ -62,6 +62,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 type streamState struct {
 	*callState
 	user   *userOptions
+	opts   []grpc.CallOption                              // the user's, but for those in user
 	dial   func(*attemptState) (grpc.ClientStream, error) // makes an attempt
 	series *series.Series                                 // that the stream is one of, nil if none
 
@@ -151,8 +152,10 @@ type opened struct {
 	done  chan struct{} // closed when it has ended; nil while nobody waits
 }
 
-// finished is called by grpc-go once for each stream that it tried to open.
+// finished is called by grpc-go once for each stream that it tried to open, when
+// it has filled in what the user asked for.
 func (o *opened) finished(err error) {
+	hideOwn(o.state.opts)
 	o.state.mu.Lock()
 	o.ended, o.err = true, err
 	if o.done != nil {
@@ -350,6 +353,15 @@ func (cs *clientStream) RecvMsg(m any) error {
 }
 
 func (cs *clientStream) SendMsg(m any) error { return cs.state.tell(cs.openStream.SendMsg(m)) }
+
+// hideOwn leaves in the trailers that grpc-go has filled in what is the user's.
+func hideOwn(opts []grpc.CallOption) {
+	for _, o := range opts {
+		if t, ok := o.(grpc.TrailerCallOption); ok {
+			*t.TrailerAddr = wire.HideOwn(*t.TrailerAddr)
+		}
+	}
+}
 
 // forgetAll empties what grpc-go has filled in for the user when an attempt
 // ended that is not the last.

@@ -10,11 +10,13 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot"
+	"github.com/surefoot-rpc/surefoot/call"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 )
 
@@ -38,14 +40,14 @@ func checkOnce(t *testing.T, applied int64, err error) {
 
 // foreign returns a client whose target has another balancer than ours, and
 // connects by dial.
-func foreign(t *testing.T, dial func(context.Context) (net.Conn, error)) (inventoryv1.InventoryClient, func()) {
+func foreign(t *testing.T, dial func(context.Context) (net.Conn, error), opts ...surefoot.ClientOption) (inventoryv1.InventoryClient, func()) {
 	t.Helper()
 	names := manual.NewBuilderWithScheme("xds")
 	names.InitialState(resolver.State{Endpoints: []resolver.Endpoint{{Addresses: []resolver.Address{{Addr: "a"}}}}})
-	client, err := surefoot.NewClient("xds:///inventory", surefoot.WithInsecure(),
+	client, err := surefoot.NewClient("xds:///inventory", append(opts, surefoot.WithInsecure(),
 		surefoot.WithService(&inventoryv1.Inventory_ServiceDesc),
 		surefoot.WithDialOptions(grpc.WithResolvers(names),
-			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) })))
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) })))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +77,41 @@ func TestForeignBalancerRepeatsWhatWasNotSent(t *testing.T) {
 			t.Errorf("%v, want three attempts that were not sent", err)
 		}
 	})
+}
+
+// Nobody of ours can hold back an attempt that has lost its key there: it is made
+// once, and not repeated.
+func TestForeignBalancerRepeatsNoWriteThatLostItsKey(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(context.Context) context.Context
+		want   int64
+	}{
+		"the key is there": {func(ctx context.Context) context.Context { return ctx }, 3},
+		"the key is gone": {func(ctx context.Context) context.Context {
+			return metadata.NewOutgoingContext(ctx, metadata.Pairs("authorization", "token"))
+		}, 1},
+		"the key is another": {func(ctx context.Context) context.Context {
+			return metadata.NewOutgoingContext(ctx, metadata.Pairs("idempotency-key", "other"))
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{name: "a", reserve: lostReply}
+				s.start()
+				defer s.grpc.Stop()
+				stub, end := foreign(t, s.dial, keyed(), surefoot.WithAttemptInterceptor(
+					func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+						return invoker(c.change(ctx), method, req, reply, cc, opts...)
+					}, nil))
+				defer end()
+				_, err := stub.Reserve(t.Context(), &inventoryv1.ReserveRequest{}, call.WithIdempotencyKey("k"))
+				var ce *surefoot.CallError
+				if !errors.As(err, &ce) || s.applied.Load() != c.want || !ce.MayHaveBeenApplied() {
+					t.Errorf("applied %d times, want %d; %v", s.applied.Load(), c.want, err)
+				}
+			})
+		})
+	}
 }
 
 // An interceptor that leaves our context out hides its attempts from us.
