@@ -72,6 +72,7 @@ var importTable = []row{
 	{"internal/wire", []string{"policy"}, []string{grpcMetadata}, "names of headers and trailers"},
 	{"internal/chain", []string{"internal/wire"}, []string{grpcModule + "/status"}, "the call that is served, as the calls that are made for it know it"},
 	{"internal/series", []string{"policy"}, []string{grpcModule}, "what ties streams together that continue each other"},
+	{"internal/memnet", nil, nil, "connections in memory, for tests in bubbles"},
 	{
 		"resume",
 		[]string{"policy", "gen/surefoot/v1", "internal/fieldpath", "internal/wire", "internal/series"},

@@ -11,15 +11,15 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/surefoot-rpc/surefoot"
+	"github.com/surefoot-rpc/surefoot/internal/memnet"
 )
 
 // serving is a server in memory, and how it ends.
 type serving struct {
 	*surefoot.Server
-	lis    *bufconn.Listener
+	lis    *memnet.Listener
 	drain  context.CancelFunc
 	result chan error // what Serve returned
 }
@@ -33,7 +33,7 @@ func serveInMemory(t *testing.T, register ...func(*surefoot.Server)) *serving {
 	for _, f := range register {
 		f(server)
 	}
-	s := &serving{Server: server, lis: bufconn.Listen(64 << 10), result: make(chan error, 1)}
+	s := &serving{Server: server, lis: memnet.Listen(64 << 10), result: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	s.drain = cancel
 	go func() { s.result <- s.Serve(ctx, s.lis) }()
@@ -134,7 +134,7 @@ func TestStopTellsTheHealthService(t *testing.T) {
 }
 
 // dialInMemory returns a plain grpc-go connection to lis for the time of the test.
-func dialInMemory(t *testing.T, lis *bufconn.Listener) *grpc.ClientConn {
+func dialInMemory(t *testing.T, lis *memnet.Listener) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient("passthrough:///memory",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),

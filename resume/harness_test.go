@@ -12,11 +12,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	"github.com/surefoot-rpc/surefoot/internal/memnet"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -28,7 +28,7 @@ type node struct {
 	service inventoryv1.InventoryServer
 
 	mu    sync.Mutex
-	lis   *bufconn.Listener
+	lis   *memnet.Listener
 	grpc  *grpc.Server
 	conns map[*wire]bool
 	hung  bool
@@ -37,7 +37,7 @@ type node struct {
 func (n *node) start() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.lis, n.grpc, n.conns, n.hung = bufconn.Listen(1<<16), grpc.NewServer(), make(map[*wire]bool), false
+	n.lis, n.grpc, n.conns, n.hung = memnet.Listen(1<<16), grpc.NewServer(), make(map[*wire]bool), false
 	inventoryv1.RegisterInventoryServer(n.grpc, n.service)
 	lis, g := n.lis, n.grpc
 	go func() { _ = g.Serve(lis) }()

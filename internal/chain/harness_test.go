@@ -17,11 +17,11 @@ import (
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/internal/memnet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -117,13 +117,13 @@ type network struct {
 	t *testing.T
 
 	mu        sync.Mutex
-	listeners map[string]*bufconn.Listener
+	listeners map[string]*memnet.Listener
 	closers   []func()
 	running   sync.WaitGroup
 }
 
 func newNetwork(t *testing.T) *network {
-	return &network{t: t, listeners: make(map[string]*bufconn.Listener)}
+	return &network{t: t, listeners: make(map[string]*memnet.Listener)}
 }
 
 // close ends everything, clients first. Use it before a bubble ends.
@@ -136,7 +136,7 @@ func (n *network) close() {
 
 // serve serves impl under this name until close.
 func (n *network) serve(name string, s service, impl inventoryv1.InventoryServer) {
-	lis := bufconn.Listen(1 << 16)
+	lis := memnet.Listen(1 << 16)
 	n.mu.Lock()
 	n.listeners[name] = lis
 	n.mu.Unlock()

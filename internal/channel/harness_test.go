@@ -13,11 +13,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/internal/memnet"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -40,7 +40,7 @@ type server struct {
 	slowDial time.Duration
 
 	mu   sync.Mutex
-	lis  *bufconn.Listener
+	lis  *memnet.Listener
 	grpc *grpc.Server
 	open map[*pipe]bool
 	hung bool
@@ -88,7 +88,7 @@ func (s *server) KeepAlive(k inventoryv1.Inventory_KeepAliveServer) error {
 func (s *server) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lis = bufconn.Listen(1 << 16)
+	s.lis = memnet.Listen(1 << 16)
 	s.grpc = grpc.NewServer(s.options...)
 	s.open = make(map[*pipe]bool)
 	inventoryv1.RegisterInventoryServer(s.grpc, s)

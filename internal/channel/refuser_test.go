@@ -17,10 +17,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	"github.com/surefoot-rpc/surefoot/internal/memnet"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -28,7 +28,7 @@ import (
 // with REFUSED_STREAM, or with a GOAWAY that passes them over. It counts every
 // stream that it sees.
 type refuser struct {
-	lis     *bufconn.Listener
+	lis     *memnet.Listener
 	goes    bool // with a GOAWAY, now and then
 	gone    atomic.Int64
 	streams atomic.Int64
@@ -110,7 +110,7 @@ func TestRefusedStreamsAreCountedOnce(t *testing.T) {
 			)
 			servers := make(map[string]*refuser)
 			for _, name := range []string{"a", "b", "c"} {
-				r := &refuser{lis: bufconn.Listen(1 << 16), goes: seed%2 == 1}
+				r := &refuser{lis: memnet.Listen(1 << 16), goes: seed%2 == 1}
 				servers[name] = r
 				state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: name}}})
 				running.Go(func() {

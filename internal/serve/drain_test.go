@@ -14,9 +14,9 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	"github.com/surefoot-rpc/surefoot/internal/memnet"
 	"github.com/surefoot-rpc/surefoot/internal/serve"
 )
 
@@ -177,7 +177,7 @@ func TestServeOnTwoListenersDrainsOnce(t *testing.T) {
 		s := start(t, serve.Config{DrainTimeout: time.Second}, &backend{})
 		synctest.Wait()
 		second := make(chan error, 1)
-		go func() { second <- s.Serve(t.Context(), bufconn.Listen(1<<10)) }()
+		go func() { second <- s.Serve(t.Context(), memnet.Listen(1<<10)) }()
 		synctest.Wait()
 		s.drain()
 		for _, err := range []error{<-s.result, <-second} {
@@ -194,7 +194,7 @@ func TestEveryServeSaysWhatTheDrainCut(t *testing.T) {
 		b, waiting, _ := blocking()
 		s := start(t, serve.Config{DrainTimeout: 10 * time.Second}, b)
 		second := make(chan error, 1)
-		go func() { second <- s.Serve(t.Context(), bufconn.Listen(1<<10)) }()
+		go func() { second <- s.Serve(t.Context(), memnet.Listen(1<<10)) }()
 		conn := s.dial(t)
 		go func() { _ = get(t.Context(), conn) }()
 		<-waiting
@@ -226,7 +226,7 @@ func TestServeDoesNotServeWhenContextIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		lis := bufconn.Listen(1 << 10)
+		lis := memnet.Listen(1 << 10)
 		if err := serve.New(serve.Config{DrainTimeout: time.Hour}).Serve(ctx, lis); err != nil {
 			t.Errorf("Serve: %v", err)
 		}

@@ -9,9 +9,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	"github.com/surefoot-rpc/surefoot/internal/memnet"
 	"github.com/surefoot-rpc/surefoot/internal/serve"
 )
 
@@ -38,7 +38,7 @@ func (b *backend) Watch(_ *inventoryv1.WatchRequest, stream grpc.ServerStreaming
 // served is a server in memory, and how it ends.
 type served struct {
 	*serve.Server
-	lis    *bufconn.Listener
+	lis    *memnet.Listener
 	drain  context.CancelFunc
 	result chan error // what Serve returned
 }
@@ -46,7 +46,7 @@ type served struct {
 // start serves b with cfg until the test ends.
 func start(t *testing.T, cfg serve.Config, b *backend, register ...func(*serve.Server)) *served {
 	t.Helper()
-	s := &served{Server: serve.New(cfg), lis: bufconn.Listen(64 << 10), result: make(chan error, 1)}
+	s := &served{Server: serve.New(cfg), lis: memnet.Listen(64 << 10), result: make(chan error, 1)}
 	inventoryv1.RegisterInventoryServer(s, b)
 	for _, f := range register {
 		f(s.Server)
