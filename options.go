@@ -13,6 +13,7 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/contract"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/internal/serve"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -241,9 +242,22 @@ func WithOrdinal(i int) ClientOption {
 
 // WithServerOptions adds grpc-go's own options of a server: interceptors,
 // stats handlers, limits.
+//
+// Interceptors are given with grpc.ChainUnaryInterceptor and
+// grpc.ChainStreamInterceptor, and run inside the server's own, in their order.
+// grpc.UnaryInterceptor and grpc.StreamInterceptor are mistakes: grpc-go would run
+// those first, and a call that the server then refuses as not executed is made
+// again by its client.
 func WithServerOptions(opts ...grpc.ServerOption) ServerOption {
 	return serverOption(func(c *serverConfig) {
-		c.options = append(c.options, given(&c.shared, opts, "WithServerOptions", "leave it out")...)
+		opts := given(&c.shared, opts, "WithServerOptions", "leave it out")
+		for _, o := range opts {
+			if name := serve.Plain(o); name != "" {
+				c.errs = append(c.errs, fmt.Errorf("WithServerOptions: grpc.%s would run before the server's own interceptors, "+
+					"which recover from panics and refuse calls that are not to be executed: give it as grpc.Chain%[1]s", name))
+			}
+		}
+		c.options = append(c.options, opts...)
 	})
 }
 

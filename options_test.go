@@ -43,14 +43,17 @@ func TestNilArgumentsAreReported(t *testing.T) {
 		surefoot.WithDialOptions(grpc.WithUserAgent("test"), nil),
 		surefoot.WithAttemptInterceptor(nil, nil),
 	}
-	server := []surefoot.ServerOption{surefoot.WithServerOptions(nil, grpc.MaxConcurrentStreams(1))}
+	server := []surefoot.ServerOption{surefoot.WithServerOptions(nil, grpc.MaxConcurrentStreams(1),
+		grpc.UnaryInterceptor(nil), grpc.StreamInterceptor(nil), grpc.ChainUnaryInterceptor(), grpc.ChainStreamInterceptor())}
 	for _, o := range shared {
 		client, server = append(client, o), append(server, o)
 	}
 	_, clientErr := surefoot.NewClient("dns:///inventory:7443", client...)
 	_, serverErr := surefoot.NewServer(server...)
 	expectMistakes(t, clientErr, append(wantShared, "WithDialOptions: argument 2 is nil: leave it out", "NewClient: argument 8 is nil: leave it out"))
-	expectMistakes(t, serverErr, append(wantShared, "WithServerOptions: argument 1 is nil: leave it out", "NewServer: argument 7 is nil: leave it out"))
+	expectMistakes(t, serverErr, append(wantShared, "WithServerOptions: argument 1 is nil: leave it out",
+		"WithServerOptions: grpc.UnaryInterceptor would run before the server's own interceptors, ", "WithServerOptions: grpc.StreamInterceptor would run before the server's own interceptors, ",
+		"NewServer: argument 7 is nil: leave it out"))
 }
 
 // expectMistakes fails t unless err says each of want, and nothing more.

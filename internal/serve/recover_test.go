@@ -144,22 +144,6 @@ func TestPanicOfChainedInterceptorIsRecovered(t *testing.T) {
 	})
 }
 
-func TestPlainInterceptorsOfTheUserWork(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var seen []string
-		s := start(t, serve.Config{Options: []grpc.ServerOption{
-			grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-				seen = append(seen, info.FullMethod)
-				return next(ctx, req)
-			}),
-		}}, &backend{})
-		s.dial(t)
-		if len(seen) != 1 {
-			t.Errorf("the user's interceptor saw %q", seen)
-		}
-	})
-}
-
 func TestPanicWithoutObserverIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	old := slog.Default()

@@ -41,9 +41,7 @@ type Config struct {
 	// Options are the user's own. They come after the server's, so that a single
 	// value given here (credentials, keepalive, a limit) replaces the server's
 	// and interceptors given to grpc.Chain*Interceptor run inside the server's.
-	// grpc-go runs an interceptor given as the plain grpc.UnaryInterceptor or
-	// grpc.StreamInterceptor before all chained ones: it works, but its own
-	// panics are not recovered from.
+	// None may be [Plain].
 	Options []grpc.ServerOption
 }
 
