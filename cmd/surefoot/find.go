@@ -91,7 +91,7 @@ func scenarioNames() []string {
 
 // listScenarios prints each scenario's name, summary and intent.
 func listScenarios(w io.Writer) error {
-	bold, faint := lipgloss.NewStyle().Bold(true), lipgloss.NewStyle().Faint(true).Width(78).PaddingLeft(2)
+	bold, faint := lipgloss.NewStyle().Bold(true), lipgloss.NewStyle().Faint(true)
 	for i, name := range scenarioNames() {
 		s, err := findScenario(name)
 		if err != nil {
@@ -104,7 +104,10 @@ func listScenarios(w io.Writer) error {
 		if slices.Contains(scenarios.Order(), name) {
 			mark = " (in the default run)"
 		}
-		fmt.Fprintf(w, "%s  %s%s\n%s\n", bold.Render(s.Name), s.Summary, mark, faint.Render(s.Intent))
+		fmt.Fprintf(w, "%s  %s%s\n", bold.Render(s.Name), s.Summary, mark)
+		for _, line := range wrapped(s.Intent, 76) {
+			fmt.Fprintf(w, "  %s\n", faint.Render(line))
+		}
 	}
 	_, err := fmt.Fprintf(w, "\nRun one with: surefoot lab run %s; all with: surefoot lab run %s\n", scenarioNames()[0], all)
 	return err

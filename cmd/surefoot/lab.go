@@ -26,8 +26,9 @@ type labFlags struct {
 const labHelp = `Put clients through faults, on real processes and a real network.
 
 Each scenario runs once per arm: with grpc-go as it comes, with grpc-go and its
-round_robin policy, with others that it names, and with surefoot. Without a subcommand the scenarios of the
-default run are played. It needs neither root nor tools of the system.
+round_robin policy, with others that it names, and with surefoot. Without a
+subcommand the scenarios of the default run are played. It needs neither root
+nor tools of the system.
 
 Exit codes:
     0  surefoot did what every scenario expects of it, but for those skipped
@@ -39,8 +40,8 @@ Exit codes:
 func labCommand() *cobra.Command {
 	var flags labFlags
 	addFlags := func(cmd *cobra.Command) {
-		cmd.Flags().StringVar(&flags.json, "json", "", "also write the results as JSON to this `file`; - for standard output, and the\nscoreboard goes to standard error")
-		cmd.Flags().StringVar(&flags.isolation, "isolation", "", "`where` processes run: namespaces, or loopback, where faults of the network are\nskipped (default: namespaces if this machine allows them)")
+		cmd.Flags().StringVar(&flags.json, "json", "", "also write the results as JSON to this `file`;\n- for standard output, and the scoreboard goes to\nstandard error")
+		cmd.Flags().StringVar(&flags.isolation, "isolation", "", "`where` processes run: namespaces, or loopback,\nwhere faults of the network are skipped (default:\nnamespaces if this machine allows them)")
 	}
 	lab := &cobra.Command{
 		Use:   "lab",
@@ -52,7 +53,7 @@ func labCommand() *cobra.Command {
 	run := &cobra.Command{
 		Use:   "run NAME...",
 		Short: "Run the named scenarios, or files that end in .yaml, or all",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  someScenario,
 		RunE:  func(cmd *cobra.Command, names []string) error { return runLab(cmd.Context(), flags, names) },
 	}
 	list := &cobra.Command{
@@ -76,6 +77,15 @@ func noScenario(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("to run a scenario: %s run %s", cmd.CommandPath(), strings.Join(args, " "))
 	}
 	return fmt.Errorf("unknown command %q for %s: %s", args[0], cmd.CommandPath(), scenario.OneOf(args[0], []string{"run", "list"}))
+}
+
+// someScenario refuses to guess which scenarios are meant.
+func someScenario(cmd *cobra.Command, names []string) error {
+	if len(names) == 0 {
+		return fmt.Errorf("no scenario is named: %[1]s NAME..., which %[2]s list lists; %[1]s all for all, %[2]s for the default run",
+			cmd.CommandPath(), cmd.Parent().CommandPath())
+	}
+	return nil
 }
 
 func runLab(ctx context.Context, flags labFlags, names []string) (err error) {

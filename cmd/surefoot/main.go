@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -54,9 +55,11 @@ func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "surefoot",
 		Short:         "Tools for gRPC clients and servers that keep their footing",
+		Version:       version(debug.ReadBuildInfo()),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	cmd.SetVersionTemplate("surefoot {{.Version}}\n")
 	cmd.AddCommand(labCommand(), explainCommand())
 	cmd.AddCommand(hiddenCommands()...)
 	cmd.CompletionOptions.HiddenDefaultCmd = true

@@ -99,6 +99,9 @@ func TestListShowsEveryScenario(t *testing.T) {
 		if slices.Contains(scenarios.Order(), name) {
 			mark = " (in the default run)"
 		}
+		if strings.Contains(got.stdout, " \n") {
+			t.Error("a line ends with a space")
+		}
 		for _, want := range []string{"\n" + name + "  " + s.Summary + mark + "\n", "\n  " + first} {
 			if !strings.Contains("\n"+got.stdout, want) {
 				t.Errorf("there is no %q in\n%s", want, got.stdout)
@@ -130,7 +133,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"wrong contract", []string{"lab", "run", "testdata/contract.yaml"}, "testdata/contract.yaml:7:18: inventory.v1.Inventory: connection.connect_timeout_ms is -1: set the time a connect may take, at least 1"},
 		{"unknown profile", []string{"lab", "run", "testdata/profile.yaml"}, `testdata/profile.yaml:6: arm hurried: the client's choice: profile is "interactiv", which no service of this client has: did you mean "interactive"?`},
 		{"path that leads out of the scenarios", []string{"lab", "run", "../kill"}, `surefoot: there is no scenario "../kill": use one of: ` + known + `, or the path of a .yaml file`},
-		{"no scenario", []string{"lab", "run"}, "surefoot: requires at least 1 arg(s), only received 0"},
+		{"no scenario", []string{"lab", "run"}, "surefoot: no scenario is named: surefoot lab run NAME..., which surefoot lab list lists; surefoot lab run all for all, surefoot lab for the default run"},
 		{"results where nothing can be", []string{"lab", "run", "kill", "--json", missing}, "surefoot: --json: open " + missing + ": no such file or directory"},
 		{"unknown isolation", []string{"lab", "run", "kill", "--isolation", "moon"}, `surefoot: unknown isolation "moon": use namespaces or loopback`},
 		{"unknown flag", []string{"lab", "--fast"}, "surefoot: unknown flag: --fast"},

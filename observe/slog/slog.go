@@ -7,7 +7,9 @@ package slogobserve
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -22,7 +24,8 @@ import (
 // the time of a line if l is nil:
 //
 //   - WARN: failed calls, with what each attempt met; calls that a breaker
-//     denied; breakers that opened; failed look-ups of names.
+//     denied; breakers that opened; failed look-ups of names; a file of overrides
+//     that is awaited.
 //   - INFO: endpoints that became ready, failed or went away; breakers that
 //     closed; what the dry run of a breaker would have denied.
 //   - INFO: overrides of an operator that are in use from now on.
@@ -241,7 +244,10 @@ func (w *writer) discovery(d observe.Discovery) {
 
 func (w *writer) override(o observe.Override) {
 	level, message := slog.LevelInfo, "surefoot: overrides in use"
-	if o.Refused {
+	switch {
+	case o.Refused && o.InUse == 0 && errors.Is(o.Err, fs.ErrNotExist):
+		level, message = slog.LevelWarn, "surefoot: there is no file of overrides, it is awaited"
+	case o.Refused:
 		level, message = slog.LevelError, "surefoot: overrides refused, those of before stay in use"
 	}
 	w.write(context.Background(), level, message, func() []slog.Attr {
