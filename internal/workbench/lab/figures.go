@@ -119,25 +119,25 @@ func (m measure) goodput() *report.Goodput {
 	return g
 }
 
-// closed counts the connections that ended though their server was not dead.
+// closed counts the connections that ended though their server was well.
 func (m measure) closed() *int64 {
 	var n int64
 	for _, c := range m.sum.Closed {
 		server := m.server(c)
 		at := c.At.Sub(m.run.From)
-		if server > 0 && m.s.DownAt(server, at) {
-			continue
+		switch {
+		case server > 0 && m.s.DownAt(server, at):
+		// Nobody answered on it: behind a virtual address it may have led to one
+		// that was down, and elsewhere it led to where no server is.
+		case server == 0 && (m.anyDownAt(at) || !m.s.DNS.VirtualIP):
+		default:
+			n++
 		}
-		// It led to nobody knows whom, and never answered: to one that was dying.
-		if server == 0 && m.anyDownAt(at) {
-			continue
-		}
-		n++
 	}
 	return &n
 }
 
-// anyDownAt says whether a server was dead.
+// anyDownAt says whether a server was down.
 func (m measure) anyDownAt(at time.Duration) bool {
 	for n := 1; n <= m.s.Fleet.Servers; n++ {
 		if m.s.DownAt(n, at) {

@@ -95,10 +95,11 @@ func TestSharesOverTime(t *testing.T) {
 	}
 }
 
-// A connection ends with a server that dies; any other end is a choice.
+// A connection ends with a server that is down; any other end is a choice.
 func TestClosedConnections(t *testing.T) {
 	sc := &scenario.Scenario{
 		Fleet: scenario.Fleet{Servers: 3, Layers: 1}, Load: scenario.Load{Duration: 20 * time.Second},
+		DNS: scenario.DNS{VirtualIP: true},
 		Timeline: []scenario.Fault{
 			{At: 5 * time.Second, Kind: scenario.Kill, Servers: []int{1}},
 			{At: 9 * time.Second, Kind: scenario.Restart, Servers: []int{1}},
@@ -116,6 +117,36 @@ func TestClosedConnections(t *testing.T) {
 	}})
 	if got := m.closed(); *got != 4 {
 		t.Errorf("%d connections to living servers were closed, want 4", *got)
+	}
+	sc.DNS.VirtualIP = false
+	if got := m.closed(); *got != 3 {
+		t.Errorf("%d connections were closed, want all but the one to where no server is", *got)
+	}
+}
+
+// A server that hangs, falls silent or cuts its connections loses them, and one that
+// is slow or answers badly does not.
+func TestConnectionsToAServerThatWasStruck(t *testing.T) {
+	for kind, heals := range map[scenario.FaultKind]scenario.FaultKind{
+		scenario.Kill: scenario.Restart, scenario.Stop: scenario.Continue, scenario.SilentDrop: scenario.Heal,
+		scenario.LoseReply: scenario.Recover, scenario.Slow: scenario.Recover, scenario.Answer: scenario.Recover,
+	} {
+		sc := &scenario.Scenario{
+			Fleet: scenario.Fleet{Servers: 2, Layers: 1}, Load: scenario.Load{Duration: 20 * time.Second},
+			Timeline: []scenario.Fault{{At: 5 * time.Second, Kind: kind, Servers: []int{1}}, {At: 9 * time.Second, Kind: heals, Servers: []int{1}}},
+		}
+		want := int64(2) // the other server's, and the one before
+		if kind == scenario.Slow || kind == scenario.Answer {
+			want = 3
+		}
+		m := measured(sc, protocol.Tally{Closed: []protocol.Closed{
+			{Address: "1", At: protocol.Instant(4 * time.Second)},
+			{Address: "1", At: protocol.Instant(6 * time.Second)},
+			{Address: "2", At: protocol.Instant(6 * time.Second)},
+		}})
+		if got := m.closed(); *got != want {
+			t.Errorf("%s: %d connections to living servers were closed, want %d", kind, *got, want)
+		}
 	}
 }
 

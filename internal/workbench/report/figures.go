@@ -10,7 +10,7 @@ import (
 
 // Figures are those that only some scenarios measure; nil is "not measured".
 type Figures struct {
-	Closed       *int64   `json:"closed_connections,omitempty"` // to servers that were not dead
+	Closed       *int64   `json:"closed_connections,omitempty"` // to servers that were well
 	NewShare     *float64 `json:"new_share,omitempty"`          // of the servers that joined, ÷ their fair share, over the last 5 s
 	BadShare     *float64 `json:"bad_share,omitempty"`          // of the attempts, from 2 s after the fault until it heals
 	Returned     *float64 `json:"returned_ms,omitempty"`        // after healing, until the server had its share again
@@ -146,7 +146,7 @@ func (f Figures) words() string {
 		add("leases lost: %s", thousands(*f.LeasesLost))
 	}
 	if f.Closed != nil && *f.Closed > 0 {
-		add("connections closed to living servers: %s", thousands(*f.Closed))
+		add("connections closed to servers that were well: %s", thousands(*f.Closed))
 	}
 	if len(parts) == 0 {
 		return ""

@@ -77,7 +77,7 @@ func TestFiguresInWords(t *testing.T) {
 		"p99 was 10 ms before and 15 ms after; keys that moved: 80, from servers that were well: 2, still away at the end: 1; " +
 		"100.0 % of calls succeeded before the fault, 96.0 % from 5 s after its end; attempts at the bottom: 120; work for callers that had given up: 2.3 s; " +
 		"writes applied twice: 4; idempotent calls that failed: 5; messages missing: 7, doubled: 8, out of order: 9; leases lost: 11; " +
-		"connections closed to living servers: 3."
+		"connections closed to servers that were well: 3."
 	if got := full().words(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -41,16 +41,29 @@ func (s *Scenario) Struck() []int {
 	return servers
 }
 
-// DownAt says whether the server is dead or was not there yet.
+// Aftermath is for how long after a server is well again its connections may still
+// end of what was done to it: of what it had begun to cut, and of timers of TCP and of
+// its own that have run out meanwhile.
+const Aftermath = time.Second
+
+// DownAt says whether a connection to the server may end, at that time, though its
+// client wants to keep it: the server was not there yet, it is dead, it hangs, its
+// packets vanish, or it cuts connections by itself, or did until a moment ago. One
+// that is slow or answers with errors is not down.
 func (s *Scenario) DownAt(server int, at time.Duration) bool {
-	down := slices.Contains(s.Joining(), server)
+	c := condition{absent: slices.Contains(s.Joining(), server)}
+	healed := -Aftermath
 	for _, f := range s.Timeline {
 		if f.At > at || !slices.Contains(f.Servers, server) {
 			continue
 		}
-		down = f.Kind == Kill || down && f.Kind != Restart && f.Kind != Join
+		before := c
+		c, _ = c.after(f.Kind)
+		if before.lingers() && !c.lingers() {
+			healed = f.At
+		}
 	}
-	return down
+	return c.absent || c.dead || c.lingers() || at < healed+Aftermath
 }
 
 // Reaction is how long clients have, after a fault, to react to it, before what

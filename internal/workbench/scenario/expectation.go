@@ -31,7 +31,7 @@ const (
 	Max             Metric = "max_ms"
 	BusiestOverMean Metric = "busiest_over_mean"
 	LastBad         Metric = "last_bad_ms"        // after the first fault
-	Closed          Metric = "closed_connections" // to servers that lived
+	Closed          Metric = "closed_connections" // to servers that were well
 	NewShare        Metric = "new_share"          // of the servers that joined, ÷ their fair share, over the last NewShareOver
 	BadShare        Metric = "bad_share"          // of attempts, of the servers struck first, from Reaction later until they heal
 	Returned        Metric = "returned_ms"        // how long after healing the servers struck first had their share again

@@ -110,6 +110,49 @@ func TestWhatFollowsFromAScenario(t *testing.T) {
 	}
 }
 
+// A server is down while connections to it end though their clients want to keep
+// them, and for a moment after, where such an end may come late.
+func TestServersAreDown(t *testing.T) {
+	const s = time.Second
+	down := func(timeline []scenario.Fault, at time.Duration) bool {
+		return (&scenario.Scenario{Timeline: timeline}).DownAt(1, at)
+	}
+	fault := func(at time.Duration, kind scenario.FaultKind) scenario.Fault {
+		return scenario.Fault{At: at, Kind: kind, Servers: []int{1}}
+	}
+	for _, test := range []struct {
+		kind, heals scenario.FaultKind
+		down, late  bool
+	}{
+		{scenario.Kill, scenario.Restart, true, false},
+		{scenario.Stop, scenario.Continue, true, true},
+		{scenario.SilentDrop, scenario.Heal, true, true},
+		{scenario.LoseReply, scenario.Recover, true, true},
+		{scenario.Slow, scenario.Recover, false, false},
+		{scenario.Answer, scenario.Recover, false, false},
+	} {
+		timeline := []scenario.Fault{fault(2*s, test.kind), fault(6*s, test.heals)}
+		for at, want := range map[time.Duration]bool{
+			0: false, 2*s - 1: false, 2 * s: test.down, 6*s - 1: test.down,
+			6 * s: test.late, 6*s + scenario.Aftermath - 1: test.late, 6*s + scenario.Aftermath: false,
+		} {
+			if got := down(timeline, at); got != want {
+				t.Errorf("%s until %s: down at %v: %v", test.kind, test.heals, at, got)
+			}
+		}
+	}
+	// Two at a time: the one that ends first does not end the other.
+	both := []scenario.Fault{fault(s, scenario.Stop), fault(2*s, scenario.SilentDrop), fault(3*s, scenario.Continue), fault(6*s, scenario.Heal)}
+	if !down(both, 5*s) || !down(both, 6*s) || down(both, 7*s) {
+		t.Error("a server that goes on while its packets vanish is well too soon, or too late")
+	}
+	// One that hung is dead when it is killed, and alive when it is back.
+	killed := []scenario.Fault{fault(s, scenario.Stop), fault(2*s, scenario.Kill), fault(6*s, scenario.Restart)}
+	if !down(killed, 5*s) || down(killed, 6*s) {
+		t.Error("a server that was killed as it hung is not dead until it is back")
+	}
+}
+
 func TestRingHashNeedsKeys(t *testing.T) {
 	const want = `the arm "grpc-go ring_hash" needs load.keys, by which it hashes: add them`
 	for load, refused := range map[string]bool{"{clients: 2, rate: 10, duration: 5s, keys: 8}": false, "{clients: 2, rate: 10, duration: 5s}": true} {

@@ -103,7 +103,11 @@ func (d *decoder) servers(n ast.Node, s *Scenario, f *Fault) {
 }
 
 // condition is what an earlier fault has left a server in.
-type condition struct{ absent, dead, stopped, silent, sick bool }
+type condition struct{ absent, dead, stopped, silent, sick, cuts bool }
+
+// lingers says whether connections break in a way whose end may come when the
+// cause is gone.
+func (c condition) lingers() bool { return c.stopped || c.silent || c.cuts }
 
 // order sorts the timeline and checks each fault against what earlier ones did:
 // nothing can be killed twice, and only what was struck can be healed.
@@ -159,7 +163,7 @@ func (c condition) after(kind FaultKind) (condition, string) {
 	}
 	switch kind {
 	case Kill:
-		c.dead, c.stopped, c.sick = true, false, false
+		c.dead, c.stopped, c.sick, c.cuts = true, false, false, false
 	case Restart:
 		c.dead = false
 	case Stop:
@@ -171,9 +175,9 @@ func (c condition) after(kind FaultKind) (condition, string) {
 	case Heal:
 		c.silent = false
 	case Slow, Answer, LoseReply:
-		c.sick = true
+		c.sick, c.cuts = true, kind == LoseReply
 	case Recover:
-		c.sick = false
+		c.sick, c.cuts = false, false
 	case Join:
 		c.absent = false
 	case BadDNS: // strikes no server
