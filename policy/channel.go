@@ -14,8 +14,9 @@ type Channel struct {
 	Discovery  Discovery
 }
 
-// A Budget bounds how much load the extra attempts of a channel add: within
-// Window, extra attempts <= RatioPercent/100 * calls + MinPerSecond * Window.
+// A Budget bounds how much load the extra attempts of a channel add: whenever one is
+// paid for, in the Window that ends then, extra attempts <= RatioPercent/100 * calls +
+// MinPerSecond * Window.
 // The zero Budget allows none.
 type Budget struct {
 	RatioPercent int

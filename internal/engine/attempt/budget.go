@@ -9,8 +9,9 @@ import (
 )
 
 // A Budget bounds the attempts that one channel adds to the calls of its
-// callers. Calls earn, extra attempts pay, each when it starts: within the
-// window, extra <= ratio * calls + floor. The floor lets a quiet channel
+// callers. Calls earn, extra attempts pay, each when it starts, or when a running
+// attempt is given up for its sake: in the window that ends then, extra <=
+// ratio * calls + floor, to the last attempt. The floor lets a quiet channel
 // repeat at all. (Finagle's RetryBudget, with a floor per window for its
 // reserve.) It is for what another endpoint mends, so it is off while repeats
 // mend nothing or most of what is tried fails, or else a fleet of quiet channels
@@ -143,9 +144,10 @@ func (b *Budget) CanPay(now time.Time) bool {
 	return b.afford(now)
 }
 
-// afford is called with mu held.
+// afford is called with mu held. What is paid counts for no less than the window,
+// and what earns for no more.
 func (b *Budget) afford(now time.Time) bool {
-	return 100*int64(b.counts.Sum(now, extra)+b.held+1) <= b.allowed(now)
+	return 100*int64(b.counts.Cover(now, extra)+b.held+1) <= b.allowed(now)
 }
 
 // allowed returns how many extra attempts the window may have, in hundredths of an

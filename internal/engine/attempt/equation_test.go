@@ -10,7 +10,7 @@ import (
 )
 
 // A ledger is a budget that remembers everything: what each driver was told to
-// do, by the tenth of a window in which it happened.
+// do, and when.
 type ledger struct {
 	policy policy.Budget
 	now    time.Duration
@@ -19,22 +19,39 @@ type ledger struct {
 }
 
 type entry struct {
-	what  event
-	tenth int64
+	what event
+	at   time.Duration
 }
 
-func (l *ledger) tenth() int64 { return int64(l.now / (l.policy.Window / 10)) }
+func (l *ledger) add(what event) { l.events = append(l.events, entry{what, l.now}) }
 
-func (l *ledger) add(what event) { l.events = append(l.events, entry{what, l.tenth()}) }
-
-// within returns how many of these events are in the window that ends now.
-func (l *ledger) within(what event) (n int64) {
+// within returns how many of these events are in the tenths of the window that end
+// with the one that has begun.
+func (l *ledger) within(what event, tenths time.Duration) (n int64) {
+	tenth := l.policy.Window / 10
 	for _, e := range l.events {
-		if e.what == what && l.tenth()-e.tenth < 10 {
+		if e.what == what && l.now/tenth-e.at/tenth < tenths {
 			n++
 		}
 	}
 	return n
+}
+
+// keepsPromise says that extra attempts, those that are spoken for among them, are
+// no more than the policy says of the window that ends now, to the nanosecond.
+func (l *ledger) keepsPromise() bool {
+	var made, repeats int64
+	for _, e := range l.events {
+		switch {
+		case e.at <= l.now-l.policy.Window:
+		case e.what == calls:
+			made++
+		case e.what == extra:
+			repeats++
+		}
+	}
+	floor := int64(l.policy.MinPerSecond) * int64(l.policy.Window/time.Second)
+	return 100*(repeats+l.held) <= int64(l.policy.RatioPercent)*made+100*floor
 }
 
 // release forgets what was held for d.
@@ -47,21 +64,21 @@ func (l *ledger) release(d *driven) {
 
 // affords says in fractions what a Budget says in integers.
 func (l *ledger) affords() bool {
-	return big.NewRat(l.within(extra)+l.held+1, 1).Cmp(l.limit()) <= 0
+	return big.NewRat(l.within(extra, 11)+l.held+1, 1).Cmp(l.limit()) <= 0
 }
 
 // givesUp says the same of an attempt that is to be cancelled for another one.
 func (l *ledger) givesUp() bool {
-	without := max(l.within(extra)-l.within(mended), 0) + l.held + 1
+	without := max(l.within(extra, 10)-l.within(mended, 10), 0) + l.held + 1
 	most := new(big.Rat).Add(big.NewRat(5, 1), new(big.Rat).Mul(big.NewRat(1, 5), l.limit()))
 	return l.affords() && big.NewRat(without, 1).Cmp(most) <= 0
 }
 
 func (l *ledger) limit() *big.Rat {
-	made, repeats, broken := l.within(calls), l.within(extra), l.within(failed)
+	made, repeats, broken := l.within(calls, 10), l.within(extra, 10), l.within(failed, 10)
 	limit := new(big.Rat).Mul(big.NewRat(int64(l.policy.RatioPercent), 100), big.NewRat(made, 1))
 	mostlyFails := broken >= 5 && big.NewRat(broken, 1).Cmp(big.NewRat(made+repeats+1, 2)) > 0
-	repeatsFail := l.within(extraFailed)
+	repeatsFail := l.within(extraFailed, 10)
 	mendsNothing := repeatsFail >= 2 && big.NewRat(repeatsFail, 1).Cmp(big.NewRat(repeats, 4)) > 0
 	if !mostlyFails && !mendsNothing {
 		seconds := big.NewRat(int64(l.policy.Window), int64(time.Second))
@@ -156,6 +173,9 @@ func FuzzPaidIsMade(f *testing.F) {
 					} else if got && !d.held {
 						d.held = true
 						l.held++
+						if !l.keepsPromise() {
+							t.Fatalf("given up at %v, for more than the budget has", l.now)
+						}
 					}
 				}
 				switch {
@@ -181,6 +201,9 @@ func FuzzPaidIsMade(f *testing.F) {
 					l.add(extra)
 				}
 			}
+			if step.Action == Start && !first && !d.held && !l.keepsPromise() {
+				t.Fatalf("%v at %v, for more than the budget has", step, l.now)
+			}
 			d.state = step.Action
 			could = could || d.held
 			if d.state != Wait {
@@ -203,7 +226,7 @@ func FuzzPaidIsMade(f *testing.F) {
 				t.Fatalf("the call counts %d attempts, its driver made %d", d.call.Made(), d.made)
 			}
 			for what, name := range map[event]string{calls: "calls", extra: "paid = made", failed: "failed", extraFailed: "failed repeats", mended: "answered repeats"} {
-				if got, want := int64(budget.counts.Sum(now, what)), l.within(what); got != want {
+				if got, want := int64(budget.counts.Sum(now, what)), l.within(what, 10); got != want {
 					t.Fatalf("%s at %v: the budget has %d, the drivers %d", name, l.now, got, want)
 				}
 			}

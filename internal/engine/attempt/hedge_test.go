@@ -187,7 +187,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 				t.Fatalf("the budget holds %d, the drivers %d", budget.held, l.held)
 			}
 			for what, name := range map[event]string{calls: "calls", extra: "paid = made", failed: "failed", extraFailed: "failed repeats"} {
-				if got, want := int64(budget.counts.Sum(now, what)), l.within(what); got != want {
+				if got, want := int64(budget.counts.Sum(now, what)), l.within(what, 10); got != want {
 					t.Fatalf("%s at %v: the budget has %d, the drivers %d", name, l.now, got, want)
 				}
 			}
@@ -195,7 +195,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 				continue
 			}
 			for what, name := range map[event]string{calls: "calls", extra: "hedges"} {
-				if got, want := int64(limit.counts.Sum(now, what)), own.within(what); got != want {
+				if got, want := int64(limit.counts.Sum(now, what)), own.within(what, 10); got != want {
 					t.Fatalf("%s at %v: the limit has %d, the drivers %d", name, l.now, got, want)
 				}
 			}

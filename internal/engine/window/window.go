@@ -3,8 +3,13 @@ package window
 
 import "time"
 
-// buckets is how finely the window slides: its length is exact to a tenth.
-const buckets = 10
+// A window slides by tenths of its length, so a Counts knows two sums: of the last
+// nine tenths and what has passed of the tenth, which is never longer than the
+// window, and of one tenth more, which is never shorter.
+const (
+	tenths  = 10
+	buckets = tenths + 1
+)
 
 // A Counts counts events of N kinds over the last while. The zero Counts has
 // no length: use [New]. It is not safe for concurrent use.
@@ -13,7 +18,7 @@ type Counts[K ~int] struct {
 	start time.Time // of the bucket at head
 	head  int
 	ring  [buckets][kinds]uint32
-	sum   [kinds]uint32
+	sum   [kinds]uint32 // of all buckets but the oldest
 }
 
 // kinds bounds the kinds of events that a Counts can tell apart.
@@ -21,7 +26,7 @@ const kinds = 5
 
 // New returns an empty Counts over a window of this length.
 func New[K ~int](length time.Duration, now time.Time) Counts[K] {
-	return Counts[K]{width: max(length/buckets, 1), start: now}
+	return Counts[K]{width: max(length/tenths, 1), start: now}
 }
 
 // Add counts n events of kind k at the time now. Time that goes backwards
@@ -32,14 +37,25 @@ func (c *Counts[K]) Add(now time.Time, k K, n uint32) {
 	c.sum[k] += n
 }
 
-// Sum returns the events of kind k in the window that ends now.
+// Sum returns the events of kind k in the window that ends now, and none that are
+// older: it may miss those of the window's first tenth.
 func (c *Counts[K]) Sum(now time.Time, k K) int {
 	c.slide(now)
 	return int(c.sum[k])
 }
 
+// Cover returns all events of kind k in the window that ends now: there may be some
+// among them that are older by up to a tenth of the window.
+func (c *Counts[K]) Cover(now time.Time, k K) int {
+	c.slide(now)
+	return int(c.sum[k] + c.ring[c.oldest()][k])
+}
+
 // Length returns the length of the window.
-func (c *Counts[K]) Length() time.Duration { return c.width * buckets }
+func (c *Counts[K]) Length() time.Duration { return c.width * tenths }
+
+// oldest is the bucket that is filled next.
+func (c *Counts[K]) oldest() int { return (c.head + 1) % buckets }
 
 func (c *Counts[K]) slide(now time.Time) {
 	passed := now.Sub(c.start)
@@ -49,10 +65,10 @@ func (c *Counts[K]) slide(now time.Time) {
 	steps := int64(passed / c.width)
 	c.start = c.start.Add(time.Duration(steps) * c.width)
 	for range min(steps, buckets) {
-		c.head = (c.head + 1) % buckets
-		for k, n := range c.ring[c.head] {
+		c.head = c.oldest()
+		c.ring[c.head] = [kinds]uint32{}
+		for k, n := range c.ring[c.oldest()] {
 			c.sum[k] -= n
 		}
-		c.ring[c.head] = [kinds]uint32{}
 	}
 }

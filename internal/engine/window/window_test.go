@@ -41,6 +41,27 @@ func TestCountsSlideOutByTenths(t *testing.T) {
 	}
 }
 
+func TestCoverHoldsATenthMore(t *testing.T) {
+	c := New[kind](10*time.Second, start)
+	c.Add(at(0), good, 1)
+	c.Add(at(999*time.Millisecond), good, 2)
+	c.Add(at(time.Second), good, 4)
+	for _, step := range []struct {
+		at   time.Duration
+		want int
+	}{
+		{time.Second, 7},
+		{10999 * time.Millisecond, 7},
+		{11 * time.Second, 4},
+		{11999 * time.Millisecond, 4},
+		{12 * time.Second, 0},
+	} {
+		if got := c.Cover(at(step.at), good); got != step.want {
+			t.Errorf("after %v: %d, want %d", step.at, got, step.want)
+		}
+	}
+}
+
 func TestKindsAreCountedApart(t *testing.T) {
 	c := New[kind](time.Second, start)
 	c.Add(start, good, 3)
@@ -93,33 +114,44 @@ func TestLengthIsWhatTenTenthsMakeOfIt(t *testing.T) {
 
 // A model remembers each event, with the tenth that it fell into.
 type model struct {
-	width, now int64 // now is the tenth that time has reached
-	events     []struct {
-		kind  kind
-		tenth int64
-		n     int
+	width, now, latest int64 // now is the tenth that time has reached
+	events             []struct {
+		kind      kind
+		at, tenth int64
+		n         int
 	}
 }
 
 func (m *model) reach(d int64) {
 	if d >= 0 {
-		m.now = max(m.now, d/m.width)
+		m.now, m.latest = max(m.now, d/m.width), max(m.latest, d)
 	}
 }
 
 func (m *model) add(d int64, k kind, n int) {
 	m.reach(d)
 	m.events = append(m.events, struct {
-		kind  kind
-		tenth int64
-		n     int
-	}{k, m.now, n})
+		kind      kind
+		at, tenth int64
+		n         int
+	}{k, m.latest, m.now, n})
 }
 
-func (m *model) sum(d int64, k kind) (sum int) {
+// sum is of so many tenths, with the one that time has reached.
+func (m *model) sum(d int64, k kind, tenths int64) (sum int) {
 	m.reach(d)
 	for _, e := range m.events {
-		if e.kind == k && e.tenth > m.now-10 {
+		if e.kind == k && e.tenth > m.now-tenths {
+			sum += e.n
+		}
+	}
+	return sum
+}
+
+// last is of those that are younger than the window is long.
+func (m *model) last(k kind) (sum int) {
+	for _, e := range m.events {
+		if e.kind == k && e.at > m.latest-10*m.width {
 			sum += e.n
 		}
 	}
@@ -127,7 +159,8 @@ func (m *model) sum(d int64, k kind) (sum int) {
 }
 
 // FuzzCountsAreThoseOfAModel reads three bytes as a step: what is added, how
-// far time moves, and in which unit.
+// far time moves, and in which unit. What is in the window is never less than Sum
+// and never more than Cover.
 func FuzzCountsAreThoseOfAModel(f *testing.F) {
 	f.Add(uint32(10_000), []byte{1, 10, 1, 130, 200, 1, 3, 255, 2, 0, 0, 0})
 	f.Add(uint32(7), []byte{1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 100, 3})
@@ -153,8 +186,15 @@ func FuzzCountsAreThoseOfAModel(f *testing.F) {
 				m.add(d, k, n)
 			}
 			for _, k := range []kind{good, bad} {
-				if got, want := c.Sum(at(time.Duration(d)), k), m.sum(d, k); got != want {
-					t.Fatalf("kind %d at %d: %d, want %d", k, d, got, want)
+				sum, cover := c.Sum(at(time.Duration(d)), k), c.Cover(at(time.Duration(d)), k)
+				if want := m.sum(d, k, 10); sum != want {
+					t.Fatalf("kind %d at %d: %d, want %d", k, d, sum, want)
+				}
+				if want := m.sum(d, k, 11); cover != want {
+					t.Fatalf("kind %d at %d: %d with the tenth before, want %d", k, d, cover, want)
+				}
+				if last := m.last(k); sum > last || last > cover {
+					t.Fatalf("kind %d at %d: %d are in the window, which is not within %d and %d", k, d, last, sum, cover)
 				}
 			}
 		}
