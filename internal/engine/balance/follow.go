@@ -19,30 +19,30 @@ func (r *ring) follow(before, after []Entry) ring {
 	if len(added) == 0 && len(before) == len(after) {
 		return *r
 	}
-	fresh := make([]mark, 0, len(added)*points)
+	fresh := make([]mark, 0, len(added)*perEntry)
 	for _, k := range added {
-		for from, v := source(after[k].ID), 0; v < points; v++ {
-			fresh = append(fresh, mark{from.point(), k, after[k].ID})
+		for from, v := source(after[k].ID), 0; v < perEntry; v++ {
+			fresh = append(fresh, mark{point{from.point(), k}, after[k].ID})
 		}
 	}
 	slices.SortFunc(fresh, mark.compare)
 	next := emptyRing(len(after))
 	n := 0
-	for i, at := range r.at {
-		owner := moved[r.owner[i]]
+	for _, p := range r.points {
+		owner := moved[p.owner]
 		if owner == gone {
 			continue
 		}
-		for len(fresh) > 0 && (fresh[0].at < at || fresh[0].at == at && fresh[0].id < after[owner].ID) {
-			next.at[n], next.owner[n] = fresh[0].at, fresh[0].owner
+		for len(fresh) > 0 && (fresh[0].at < p.at || fresh[0].at == p.at && fresh[0].id < after[owner].ID) {
+			next.points[n] = fresh[0].point
 			fresh = fresh[1:]
 			n++
 		}
-		next.at[n], next.owner[n] = at, owner
+		next.points[n] = point{p.at, owner}
 		n++
 	}
 	for _, m := range fresh {
-		next.at[n], next.owner[n] = m.at, m.owner
+		next.points[n] = m.point
 		n++
 	}
 	next.reindex()
@@ -51,8 +51,9 @@ func (r *ring) follow(before, after []Entry) ring {
 
 // A mark is a point that is new on the ring.
 type mark struct {
-	at, owner uint32
-	id        uint64
+	point
+
+	id uint64
 }
 
 func (m mark) compare(n mark) int {
@@ -65,13 +66,13 @@ func (m mark) compare(n mark) int {
 // reindex sets the index from the points.
 func (r *ring) reindex() {
 	b := 0
-	for i, at := range r.at {
-		for ; b <= int(at>>r.shift); b++ {
+	for i, p := range r.points {
+		for ; b <= int(p.at>>r.shift); b++ {
 			r.index[b] = uint32(i)
 		}
 	}
 	for ; b < len(r.index); b++ {
-		r.index[b] = uint32(len(r.at))
+		r.index[b] = uint32(len(r.points))
 	}
 }
 

@@ -88,7 +88,11 @@ func (p *hash) Pick(r Request) int {
 	if len(p.entries) == 0 {
 		return -1
 	}
-	s := search{hash: p, r: &r, key: r.place(), most: p.bound()}
+	s := search{hash: p, r: &r, most: p.bound()}
+	p.probe(r.place(), &s.from)
+	if k := s.home(); s.admits(&p.entries[k], fresh) {
+		return k
+	}
 	if k, ok := s.nearest(fresh, patience); ok {
 		return k
 	}
@@ -97,7 +101,7 @@ func (p *hash) Pick(r Request) int {
 		return -1
 	}
 	s.most = math.Inf(1)
-	if k, _ := s.nearest(want, probes*len(p.at)); k >= 0 {
+	if k, _ := s.nearest(want, probes*len(p.points)); k >= 0 {
 		return k
 	}
 	return found
@@ -118,7 +122,7 @@ func (p *hash) Before(r Request, a, b int) bool {
 
 // distance returns how far it is from a key to entry k.
 func (p *hash) distance(key uint64, k int) float64 {
-	var at [points]uint32
+	var at [perEntry]uint32
 	own := source(p.entries[k].ID)
 	for i := range at {
 		at[i] = own.point()
@@ -142,8 +146,43 @@ type search struct {
 	*hash
 
 	r    *Request
-	key  uint64
+	from [probes]probe
 	most float64 // attempts that an endpoint may hold per weight
+}
+
+// home returns the entry nearest to the key, whatever its state.
+func (s *search) home() int {
+	nearest, least := uint32(0), math.Inf(1)
+	for _, from := range s.from {
+		p := s.points[from.next]
+		if d := s.way(from.pos, p); d < least {
+			nearest, least = p.owner, d
+		}
+	}
+	if s.far == nil {
+		return int(nearest)
+	}
+	for _, from := range s.from { // a heavy one may be nearer behind a light one
+		for i := s.wrap(from.next + 1); ; i = s.wrap(i + 1) {
+			p := s.points[i]
+			if float64(p.at-from.pos) >= least {
+				break
+			}
+			if d := s.way(from.pos, p); d < least {
+				nearest, least = p.owner, d
+			}
+		}
+	}
+	return int(nearest)
+}
+
+// way returns how far it is from a position to a point.
+func (p *hash) way(pos uint32, to point) float64 {
+	d := float64(to.at - pos)
+	if p.far != nil {
+		d *= p.far[to.owner]
+	}
+	return d
 }
 
 // nearest returns the endpoint nearest to the key of those that r prefers as
@@ -151,18 +190,16 @@ type search struct {
 func (s *search) nearest(want rank, steps int) (nearest int, ok bool) {
 	nearest = -1
 	least := math.Inf(1)
-	from := source(s.key)
-	for range probes {
-		pos := from.point()
-		for i := s.successor(pos); ; i = s.wrap(i + 1) {
-			d := float64(s.at[i] - pos)
+	for _, from := range s.from {
+		for i := from.next; ; i = s.wrap(i + 1) {
+			d := float64(s.points[i].at - from.pos)
 			if d >= least {
 				break
 			}
 			if steps--; steps < 0 {
 				return nearest, false
 			}
-			k := s.owner[i]
+			k := s.points[i].owner
 			if s.far != nil {
 				d *= s.far[k]
 			}

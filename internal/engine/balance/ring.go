@@ -2,37 +2,36 @@ package balance
 
 import "math/bits"
 
-// points is how many points an endpoint has on the ring.
-const points = 16
+// perEntry is how many points an entry has on the ring.
+const perEntry = 16
 
 // A ring holds the points of all endpoints in order. It depends on their IDs
 // alone, so that all clients that know the same endpoints have the same ring.
 type ring struct {
-	at    []uint32 // the points
-	owner []uint32 // the entry that each belongs to
-	index []uint32 // of the first point at or after the start of each bucket
-	shift int      // a point's bucket is what is left of it after the shift
+	points []point
+	index  []uint32 // of the first point at or after the start of each bucket
+	shift  int      // a point's bucket is what is left of it after the shift
 }
+
+// A point is a place on the ring and the entry that it belongs to.
+type point struct{ at, owner uint32 }
 
 // point returns the next point of an endpoint, or position of a key.
 func (s *source) point() uint32 { return uint32(s.next() >> 32) }
 
 // emptyRing returns a ring with room for the points of so many entries.
 func emptyRing(entries int) ring {
-	n := entries * points
-	width := bits.Len(uint(max(n-1, 1))) - 1
-	return ring{
-		at: make([]uint32, n), owner: make([]uint32, n),
-		index: make([]uint32, 1<<width+1), shift: 32 - width,
-	}
+	n := entries * perEntry
+	width := bits.Len(uint(n / 2)) // a bucket has one or two points
+	return ring{points: make([]point, n), index: make([]uint32, 1<<width+1), shift: 32 - width}
 }
 
 // newRing puts entries on a ring. Points are uniform, so that one pass over
-// buckets of about two puts them in order.
+// buckets of one or two puts them in order.
 func newRing(entries []Entry) ring {
 	r := emptyRing(len(entries))
 	for _, e := range entries {
-		for from, v := source(e.ID), 0; v < points; v++ {
+		for from, v := source(e.ID), 0; v < perEntry; v++ {
 			r.index[from.point()>>r.shift]++
 		}
 	}
@@ -44,11 +43,11 @@ func newRing(entries []Entry) ring {
 	// index now holds the end of each bucket. Filled from there, it ends up as
 	// the start.
 	for k := range entries {
-		for from, v := source(entries[k].ID), 0; v < points; v++ {
+		for from, v := source(entries[k].ID), 0; v < perEntry; v++ {
 			at := from.point()
 			end := &r.index[at>>r.shift]
 			*end--
-			r.at[*end], r.owner[*end] = at, uint32(k)
+			r.points[*end] = point{at, uint32(k)}
 		}
 	}
 	for b := range len(r.index) - 1 {
@@ -61,30 +60,51 @@ func newRing(entries []Entry) ring {
 // points that of the lower ID is first.
 func (r *ring) sort(entries []Entry, a, b int) {
 	for i := a + 1; i < b; i++ {
-		at, owner := r.at[i], r.owner[i]
+		p := r.points[i]
 		j := i
 		for ; j > a; j-- {
-			before := r.at[j-1]
-			if before < at || before == at && entries[r.owner[j-1]].ID <= entries[owner].ID {
+			before := r.points[j-1]
+			if before.at < p.at || before.at == p.at && entries[before.owner].ID <= entries[p.owner].ID {
 				break
 			}
-			r.at[j], r.owner[j] = before, r.owner[j-1]
+			r.points[j] = before
 		}
-		r.at[j], r.owner[j] = at, owner
+		r.points[j] = p
 	}
 }
 
-// successor returns the first point at or after pos.
-func (r *ring) successor(pos uint32) int {
-	i := int(r.index[pos>>r.shift])
-	for i < len(r.at) && r.at[i] < pos {
-		i++
+// A probe is a position of a key, and the first point at or after it.
+type probe struct {
+	pos  uint32
+	next int
+}
+
+// probe finds the positions of a key. Each step is taken for all of them
+// before the next one: so the memory of a large ring is waited for twice, and
+// not for every position.
+func (r *ring) probe(key uint64, found *[probes]probe) {
+	from := source(key)
+	for i := range found {
+		pos := from.point()
+		found[i] = probe{pos, int(r.index[pos>>r.shift])}
 	}
-	return r.wrap(i)
+	var near [probes]uint32
+	for i := range found {
+		near[i] = r.points[r.wrap(found[i].next)].at
+	}
+	for i := range found {
+		p := &found[i]
+		for at := near[i]; at < p.pos && p.next < len(r.points); {
+			if p.next++; p.next < len(r.points) {
+				at = r.points[p.next].at
+			}
+		}
+		p.next = r.wrap(p.next)
+	}
 }
 
 func (r *ring) wrap(i int) int {
-	if i == len(r.at) {
+	if i == len(r.points) {
 		return 0
 	}
 	return i
