@@ -266,8 +266,8 @@ func WithServerOptions(opts ...grpc.ServerOption) ServerOption {
 // Kubernetes grants.
 func WithDrainTimeout(d time.Duration) ServerOption {
 	return serverOption(func(c *serverConfig) {
-		if d <= 0 {
-			c.errs = append(c.errs, fmt.Errorf("WithDrainTimeout: %v: give the calls in flight some time, such as 10s", d))
+		if d < time.Millisecond { // 10 without a unit is 10 ns
+			c.errs = append(c.errs, fmt.Errorf("WithDrainTimeout: %v: give the calls in flight some time, such as 10*time.Second", d))
 			return
 		}
 		c.drain = d

@@ -3,7 +3,6 @@ package contract
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -206,27 +205,5 @@ func assign[T any](to *T, from *T) {
 func assignInt(to *int, from *int32) {
 	if from != nil {
 		*to = int(*from)
-	}
-}
-
-// maxMillis bounds times: a year is a mistake in the unit, not a time-out.
-const maxMillis = int64(365*24*time.Hour) / int64(time.Millisecond)
-
-// setMillis sets d if ms is present. More than maxMillis was reported when the
-// options were read; less than its negative is cut, so that it cannot overflow
-// into a time that is right.
-func setMillis(d *time.Duration, ms *int64) {
-	if ms != nil && *ms <= maxMillis {
-		*d = time.Duration(max(*ms, -maxMillis)) * time.Millisecond
-	}
-}
-
-// maxMicros bounds what a KiB may take: a second is a mistake in the unit.
-const maxMicros = int64(time.Second / time.Microsecond)
-
-// setMicros is to microseconds what setMillis is to milliseconds.
-func setMicros(d *time.Duration, us *int64) {
-	if us != nil && *us <= maxMicros {
-		*d = time.Duration(max(*us, -maxMicros)) * time.Microsecond
 	}
 }

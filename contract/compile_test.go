@@ -330,17 +330,17 @@ func TestAContractInGoReplacesFieldByField(t *testing.T) {
 		Services: build(t, spec{name: "Shop", options: &svc{
 			Defaults:    &mth{DeadlineMs: i64(1000), AttemptTimeoutMs: i64(100)},
 			RetryBudget: &budget{RatioPercent: i32(1), WindowMs: i64(1000)},
-			Connection:  &conn{ConnectTimeoutMs: i64(1), MaxAgeMs: i64(1)},
+			Connection:  &conn{ConnectTimeoutMs: i64(51), MaxAgeMs: i64(60_000)},
 		}, methods: []rpc{{name: "Get", level: readOnly}}}),
 		Contracts: []*given{{ServiceName: "shop.v1.Shop", Service: &svc{
 			Defaults:    &mth{DeadlineMs: i64(2000)},
 			RetryBudget: &budget{RatioPercent: i32(2)},
-			Connection:  &conn{ConnectTimeoutMs: i64(2)},
+			Connection:  &conn{ConnectTimeoutMs: i64(52)},
 		}}},
 	})
 	_, _, want := policy.House()
 	want.Budget.RatioPercent, want.Budget.Window = 2, time.Second
-	want.Connection.ConnectTimeout, want.Connection.MaxAge = 2*ms, ms
+	want.Connection.ConnectTimeout, want.Connection.MaxAge = 52*ms, time.Minute
 	if table.Channel != want {
 		t.Errorf("%+v, want %+v", table.Channel, want)
 	}
@@ -370,19 +370,19 @@ func TestServicesThatAgreeShareAChannel(t *testing.T) {
 }
 
 func TestAServiceThatIsNamedTwiceIsOne(t *testing.T) {
-	shop := build(t, spec{name: "Shop", options: &svc{Connection: &conn{MaxAgeMs: i64(1000)}}, methods: []rpc{{name: "Get"}}})[0]
+	shop := build(t, spec{name: "Shop", options: &svc{Connection: &conn{MaxAgeMs: i64(60_000)}}, methods: []rpc{{name: "Get"}}})[0]
 	table := compile(t, contract.Sources{Services: []protoreflect.ServiceDescriptor{shop, shop}})
-	if table.Channel.Connection.MaxAge != time.Second {
+	if table.Channel.Connection.MaxAge != time.Minute {
 		t.Errorf("%+v", table.Channel)
 	}
 }
 
 func TestWhatIsGivenIsNotChanged(t *testing.T) {
-	house := &svc{Connection: &conn{ConnectTimeoutMs: i64(1)}}
-	one := &given{ServiceName: "a.A", Service: &svc{Connection: &conn{MaxAgeMs: i64(1)}, RetryBudget: &budget{RatioPercent: i32(1)}}}
-	two := &given{ServiceName: "a.B", Service: &svc{Connection: &conn{KeepaliveTimeoutMs: i64(2)}, RetryBudget: &budget{MinPerSecond: i32(2)}}}
+	house := &svc{Connection: &conn{ConnectTimeoutMs: i64(51)}}
+	one := &given{ServiceName: "a.A", Service: &svc{Connection: &conn{MaxAgeMs: i64(60_000)}, RetryBudget: &budget{RatioPercent: i32(1)}}}
+	two := &given{ServiceName: "a.B", Service: &svc{Connection: &conn{KeepaliveTimeoutMs: i64(500)}, RetryBudget: &budget{MinPerSecond: i32(2)}}}
 	over := &given{ServiceName: "shop.v1.Shop", Methods: map[string]*givenM{"Get": {Method: &mth{Retry: &retry{MaxAttempts: i32(2)}}}}}
-	shop := build(t, spec{name: "Shop", options: &svc{Connection: &conn{TcpUserTimeoutMs: i64(3)}}, methods: []rpc{
+	shop := build(t, spec{name: "Shop", options: &svc{Connection: &conn{TcpUserTimeoutMs: i64(300)}}, methods: []rpc{
 		{name: "Get", options: &mth{Retry: &retry{Backoff: &backoff{BaseMs: i64(3)}}}},
 	}})
 	all := []proto.Message{house, one, two, over, shop[0].Options(), shop[0].Methods().Get(0).Options()}

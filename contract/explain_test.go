@@ -140,7 +140,7 @@ func TestTheChannelIsExplainedByTheFirstWhoSaysIt(t *testing.T) {
 		),
 		Files: []*contract.File{{
 			Name:      "f.yaml",
-			Contracts: []*given{{ServiceName: "shop.v1.Cart", Service: &svc{Connection: &conn{DrainMs: i64(1)}}}},
+			Contracts: []*given{{ServiceName: "shop.v1.Cart", Service: &svc{Connection: &conn{DrainMs: i64(500)}}}},
 			Positions: map[contract.Field]contract.Position{
 				{Service: "shop.v1.Cart", Path: "connection"}: {File: "f.yaml", Line: 3, Column: 5},
 			},
@@ -152,7 +152,7 @@ func TestTheChannelIsExplainedByTheFirstWhoSaysIt(t *testing.T) {
 		{"balance.policy", "least_request service proto"},
 		{"balance.least_request.choices", "2 house default built in"},
 		{"balance.consistent_hash.header", "nothing"},
-		{"connection.drain_ms", "1 service file f.yaml:3:5"},
+		{"connection.drain_ms", "500 service file f.yaml:3:5"},
 		{"connection.single_endpoint", "if there is one house default built in"},
 		{"connection.max_age_ms", "never house default built in"},
 	} {

@@ -94,9 +94,9 @@ func TestTheStrongestPlaceWinsForEachFieldOfAMethod(t *testing.T) {
 		},
 		{
 			"wait_for_ready_ms",
-			func(m *mth, place int) { m.WaitForReadyMs = i64(int64(10 + place)) },
+			func(m *mth, place int) { m.WaitForReadyMs = i64(int64(60 + place)) },
 			func(m policy.Method) any { return m.WaitForReady },
-			func(place int) any { return time.Duration(10+place) * ms },
+			func(place int) any { return time.Duration(60+place) * ms },
 		},
 		{
 			"retry.max_elapsed_ms",

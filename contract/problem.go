@@ -146,10 +146,10 @@ func (p *problems) unusable(at place, prefix string, m proto.Message) {
 			}
 		case fd.Message() != nil:
 			p.unusable(at, field+".", v.Message().Interface())
-		case strings.HasSuffix(field, "_ms") && v.Int() > maxMillis:
-			p.add(at, field, fmt.Sprintf("is %d, more than a year: give it in milliseconds", v.Int()))
-		case strings.HasSuffix(field, "_us") && v.Int() > maxMicros:
-			p.add(at, field, fmt.Sprintf("is %d, more than a second for each KiB: give it in microseconds", v.Int()))
+		case fd.Kind() == protoreflect.Int64Kind && !fd.IsList():
+			if text := mistaken(fd, v.Int()); text != "" {
+				p.add(at, field, text)
+			}
 		}
 	}
 }

@@ -122,7 +122,7 @@ var mistakes = []mistake{
 	{"a code without a name", inUnary(&mth{Retry: &retry{Codes: []surefootv1.Code{0}}}), []string{"shop.v1.Shop/Get retry.codes"}},
 	{"what streams do not have", inRPC(rpc{name: "Watch", level: readOnly, requests: true, replies: true, options: &mth{AttemptTimeoutMs: i64(5), Retry: &retry{Codes: aborted}}}),
 		[]string{"shop.v1.Shop/Watch attempt_timeout_ms", "shop.v1.Shop/Watch retry.codes"}},
-	{"stream on a unary method", inUnary(&mth{Stream: &stream{MaxAgeMs: i64(5)}}), []string{"shop.v1.Shop/Get stream"}},
+	{"stream on a unary method", inUnary(&mth{Stream: &stream{MaxAgeMs: i64(5000)}}), []string{"shop.v1.Shop/Get stream"}},
 	{"negative limits of a stream", watch(&stream{FirstMessageTimeoutMs: i64(-1), SilenceMs: i64(-2), MaxAgeMs: i64(-3), SendTimeoutMs: i64(-4)}), []string{
 		"shop.v1.Shop/Watch stream.first_message_timeout_ms", "shop.v1.Shop/Watch stream.max_age_ms",
 		"shop.v1.Shop/Watch stream.send_timeout_ms", "shop.v1.Shop/Watch stream.silence_ms",
@@ -267,13 +267,13 @@ var mistakes = []mistake{
 
 	// Of services that share a channel.
 	{"two services that disagree", inProto(
-		spec{name: "Shop", options: &svc{RetryBudget: &budget{RatioPercent: i32(20)}, Connection: &conn{ConnectTimeoutMs: i64(500), MaxAgeMs: i64(1)}}},
+		spec{name: "Shop", options: &svc{RetryBudget: &budget{RatioPercent: i32(20)}, Connection: &conn{ConnectTimeoutMs: i64(500), MaxAgeMs: i64(60_000)}}},
 		spec{name: "Silent"},
-		spec{name: "Till", options: &svc{RetryBudget: &budget{RatioPercent: i32(10)}, Connection: &conn{ConnectTimeoutMs: i64(800), MaxAgeMs: i64(1)}}},
+		spec{name: "Till", options: &svc{RetryBudget: &budget{RatioPercent: i32(10)}, Connection: &conn{ConnectTimeoutMs: i64(800), MaxAgeMs: i64(60_000)}}},
 	), []string{"shop.v1.Till connection.connect_timeout_ms", "shop.v1.Till retry_budget.ratio_percent"}},
 	{"a service and a contract in Go that disagree", inGo(
-		&given{ServiceName: "shop.v1.Shop", Service: &svc{Connection: &conn{MaxAgeMs: i64(1)}}},
-		&given{ServiceName: "till.v1.Till", Service: &svc{Connection: &conn{MaxAgeMs: i64(2)}}},
+		&given{ServiceName: "shop.v1.Shop", Service: &svc{Connection: &conn{MaxAgeMs: i64(60_000)}}},
+		&given{ServiceName: "till.v1.Till", Service: &svc{Connection: &conn{MaxAgeMs: i64(70_000)}}},
 	), []string{"till.v1.Till connection.max_age_ms"}},
 	{"services that are right alone and wrong together", func(t testing.TB) contract.Sources {
 		return contract.Sources{

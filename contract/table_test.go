@@ -22,7 +22,7 @@ import (
 // would be, and that no test names.
 var registered = sync.OnceValue(func() error {
 	for _, s := range []spec{
-		{name: "RegisteredGood", options: &svc{Defaults: &mth{DeadlineMs: i64(700)}, Connection: &conn{MaxAgeMs: i64(5)}}, methods: []rpc{
+		{name: "RegisteredGood", options: &svc{Defaults: &mth{DeadlineMs: i64(700)}, Connection: &conn{MaxAgeMs: i64(60_000)}}, methods: []rpc{
 			{name: "Get", level: readOnly}, {name: "Watch", level: readOnly, replies: true},
 		}},
 		{name: "RegisteredBad", options: &svc{Defaults: &mth{DeadlineMs: i64(700)}}, methods: []rpc{
@@ -31,7 +31,7 @@ var registered = sync.OnceValue(func() error {
 		{name: "RegisteredOther", options: &svc{
 			Balance:     &surefootv1.Balance{Policy: &surefootv1.Balance_RoundRobin{RoundRobin: &surefootv1.RoundRobin{}}},
 			RetryBudget: &budget{RatioPercent: i32(20), MinPerSecond: i32(7)},
-			Connection:  &conn{ConnectTimeoutMs: i64(70), KeepaliveTimeMs: i64(300_000), MaxAgeMs: i64(5)},
+			Connection:  &conn{ConnectTimeoutMs: i64(70), KeepaliveTimeMs: i64(300_000), MaxAgeMs: i64(60_000)},
 			Defaults:    &mth{DeadlineMs: i64(700)},
 		}, methods: []rpc{{name: "Get", level: readOnly}}},
 	} {
@@ -237,7 +237,7 @@ func FuzzAContractIsRefusedOrValid(f *testing.F) {
 	}}
 	service := &svc{
 		Defaults: full, RetryBudget: &budget{RatioPercent: i32(5), MinPerSecond: i32(1), WindowMs: i64(2000)},
-		Connection: &conn{ConnectTimeoutMs: i64(1), KeepaliveTimeMs: i64(10_000), KeepaliveTimeoutMs: i64(1), TcpUserTimeoutMs: i64(1), MaxAgeMs: i64(1)},
+		Connection: &conn{ConnectTimeoutMs: i64(100), KeepaliveTimeMs: i64(10_000), KeepaliveTimeoutMs: i64(1000), TcpUserTimeoutMs: i64(1000), MaxAgeMs: i64(60_000)},
 		Balance:    &surefootv1.Balance{Policy: &surefootv1.Balance_RoundRobin{RoundRobin: &surefootv1.RoundRobin{}}},
 	}
 	inGo := &given{Service: service, Methods: map[string]*givenM{

@@ -116,7 +116,7 @@ func (b Breaker) Validate() error {
 		bad("consecutive_failures", "is %d; a number of failures cannot be negative: set 0 for never", b.ConsecutiveFailures)
 	}
 	if b.Open < 0 || opens && b.Open < time.Millisecond {
-		bad("open_ms", "is %d: set how long the breaker is first open, at least 1", b.Open.Milliseconds())
+		bad("open_ms", "is %d: set how long the breaker is first open, such as 5000", b.Open.Milliseconds())
 	}
 	if b.MaxOpen < 0 || b.MaxOpen > 0 && b.MaxOpen < b.Open {
 		bad("max_open_ms", "is %d, below open_ms, which is %d: raise it, or set 0 for the same", b.MaxOpen.Milliseconds(), b.Open.Milliseconds())

@@ -84,14 +84,14 @@ func (c Channel) Validate() error {
 	}
 	n := c.Connection
 	if n.ConnectTimeout <= 0 {
-		bad("connection.connect_timeout_ms", "is %d: set the time a connect may take, at least 1", n.ConnectTimeout.Milliseconds())
+		bad("connection.connect_timeout_ms", "is %d: set the time a connect may take, such as 1000", n.ConnectTimeout.Milliseconds())
 	}
 	if n.KeepaliveTime != 0 && n.KeepaliveTime < MinKeepaliveTime {
 		bad("connection.keepalive_time_ms", "is %d, below the %d that grpc-go observes: raise it; a dead peer is found by tcp_user_timeout_ms and attempt_timeout_ms long before",
 			n.KeepaliveTime.Milliseconds(), MinKeepaliveTime.Milliseconds())
 	}
 	if n.KeepaliveTimeout < 0 || n.KeepaliveTime > 0 && n.KeepaliveTimeout == 0 {
-		bad("connection.keepalive_timeout_ms", "is %d: set how long a ping may go unanswered, at least 1", n.KeepaliveTimeout.Milliseconds())
+		bad("connection.keepalive_timeout_ms", "is %d: set how long a ping may go unanswered, such as 2000", n.KeepaliveTimeout.Milliseconds())
 	}
 	if n.TCPUserTimeout < 0 {
 		bad("connection.tcp_user_timeout_ms", "is %d; a time cannot be negative: remove it to use keepalive_timeout_ms", n.TCPUserTimeout.Milliseconds())

@@ -88,7 +88,7 @@ func (e Ejection) Validate() error {
 		bad("latency_floor_ms", "is %d; a time cannot be negative: set 0 for none", e.LatencyFloor.Milliseconds())
 	}
 	if !e.Off && e.active() && e.Base <= 0 || e.Base < 0 {
-		bad("base_ms", "is %d: set how long the first ejection lasts, at least 1", e.Base.Milliseconds())
+		bad("base_ms", "is %d: set how long the first ejection lasts, such as 4000", e.Base.Milliseconds())
 	}
 	if e.Max < 0 || e.Max < e.Base {
 		bad("max_ms", "is %d, below base_ms, which is %d: raise it", e.Max.Milliseconds(), e.Base.Milliseconds())

@@ -130,7 +130,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"unreadable file", []string{"lab", "run", unreadable}, "surefoot: scenario file: read " + unreadable + ": is a directory"},
 		{"wrong file", []string{"lab", "run", "testdata/wrong.yaml"}, "testdata/wrong.yaml:8:13: load.duration is 1 without a unit: write 250ms, 2s or 1m30s\n" +
 			"testdata/wrong.yaml:12:15: there is no server 20: fleet.servers is 10, and they are numbered from 1"},
-		{"wrong contract", []string{"lab", "run", "testdata/contract.yaml"}, "testdata/contract.yaml:7:18: inventory.v1.Inventory: connection.connect_timeout_ms is -1: set the time a connect may take, at least 1"},
+		{"wrong contract", []string{"lab", "run", "testdata/contract.yaml"}, "testdata/contract.yaml:7:18: inventory.v1.Inventory: connection.connect_timeout_ms is -1: set the time a connect may take, such as 1000"},
 		{"unknown profile", []string{"lab", "run", "testdata/profile.yaml"}, `testdata/profile.yaml:6: arm hurried: the client's choice: profile is "interactiv", which no service of this client has: did you mean "interactive"?`},
 		{"path that leads out of the scenarios", []string{"lab", "run", "../kill"}, `surefoot: there is no scenario "../kill": use one of: ` + known + `, or the path of a .yaml file`},
 		{"no scenario", []string{"lab", "run"}, "surefoot: no scenario is named: surefoot lab run NAME..., which surefoot lab list lists; surefoot lab run all for all, surefoot lab for the default run"},
