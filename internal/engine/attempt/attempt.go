@@ -54,8 +54,8 @@ type Call struct {
 	terms    Terms
 	repeatBy time.Time // when repeats must have started, zero if there is no such time
 
-	made     int32 // attempts started
-	begun    int32 // the same, with those that found no endpoint
+	made     int32 // attempts started, also those that found no endpoint
+	paid     int32 // of them, those that the budget paid for: repeats and hedges
 	counted  int32 // attempts that count against the limit
 	backoffs int32 // waits so far
 	held     bool  // the budget holds the next attempt
@@ -136,7 +136,7 @@ func (c *Call) BeginAfter(now time.Time, waited time.Duration) Step {
 	return c.start(now, "first attempt")
 }
 
-// Made returns how many attempts were started.
+// Made returns how many attempts were started, also those that found no endpoint.
 func (c *Call) Made() int { return int(c.made) }
 
 // Deadline returns the deadline of the call, zero if it has none.
@@ -151,11 +151,13 @@ func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 
 func (c *Call) ended(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64, hedge bool) Step {
 	h := c.hedging
-	c.report(now, v, hedge || c.repeated())
+	c.unplaced = c.unplaced && v == outcome.Unprocessed && !hedge
+	if !c.unplaced {
+		c.report(now, v, hedge || c.repeated())
+	}
 	var step Step
 	if h != nil {
 		h.inFlight--
-		c.unplaced = c.unplaced && !hedge // a hedge is paid for, whatever it finds
 	}
 	switch {
 	case h != nil && h.over:
@@ -195,9 +197,9 @@ func (c *Call) settle() {
 // repeated reports whether what runs, or ran last, and is no hedge, is a repeat.
 func (c *Call) repeated() bool {
 	if c.hedging != nil {
-		return c.made-c.hedging.started > 1
+		return c.paid > c.hedging.started
 	}
-	return c.made > 1
+	return c.paid > 0
 }
 
 // finish tells how the last attempt in flight ended.
@@ -227,9 +229,7 @@ func (c *Call) count(v outcome.Verdict, fresh bool) {
 func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
 	if c.unplaced {
 		c.unplaced = false
-		if v == outcome.Unprocessed {
-			return c.wasNone(now)
-		}
+		return c.wasNone(now)
 	}
 	c.count(v, fresh)
 	switch {
@@ -256,7 +256,7 @@ func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 	case pb.Given:
 		// The server says when; the series of backoffs starts over (gRFC A6).
 		wait, c.backoffs, why = pb.After, 0, "pushback"
-	case v.SameEndpoint() || !fresh || c.backoffs > 0 || c.made > 1:
+	case v.SameEndpoint() || !fresh || c.backoffs > 0 || c.paid > 0:
 		// The first repeat on another endpoint goes at once: what failed there
 		// says nothing about this one. Later ones wait, or a service that is
 		// down would be tried as fast as it refuses.
@@ -308,8 +308,8 @@ const tooLate = "too late to repeat (max_elapsed_ms)"
 func passed(at, it time.Time) bool { return !at.IsZero() && !it.Before(at) }
 
 // Unplaced says that the running attempt found no endpoint ready. It is called
-// before Finish. Such an attempt, if it is unprocessed, was none: it does not
-// count, and the one in its place is not paid for. waits says that the driver can
+// before Finish. Such an attempt, if it is unprocessed and no hedge, was none: it
+// neither counts nor failed, and the one in its place is not paid for. waits says that the driver can
 // wait for an endpoint: then the answer of Finish is Wait, and Resume must be
 // called once one is ready.
 func (c *Call) Unplaced(waits bool) { c.unplaced, c.waits = true, waits }
@@ -329,25 +329,25 @@ func (c *Call) wasNone(now time.Time) Step {
 
 // Resume goes on after a wait.
 func (c *Call) Resume(now time.Time) Step {
+	if c.hedging != nil {
+		c.hedging.vacant = false
+	}
 	if c.spare {
 		c.spare = false
 		return c.start(now, "an endpoint is ready")
-	}
-	if c.hedging != nil {
-		c.hedging.vacant = false
 	}
 	if passed(c.repeatBy, now) { // the wait took longer than it should
 		c.release()
 		return c.refuse(tooLate)
 	}
-	if c.held {
+	switch {
+	case c.held:
 		c.held = false
 		c.budget.PayHeld(now)
-		return c.start(now, "repeat")
-	}
-	if !c.budget.Pay(now) {
+	case !c.budget.Pay(now):
 		return c.refuse("retry budget exhausted")
 	}
+	c.paid++
 	return c.start(now, "repeat")
 }
 
@@ -364,8 +364,7 @@ func (c *Call) release() {
 
 func (c *Call) start(now time.Time, why string) Step {
 	c.made++
-	c.begun++
-	step := Step{Action: Start, Number: int(c.begun), Timeout: c.timeout(now), Why: why}
+	step := Step{Action: Start, Number: int(c.made), Timeout: c.timeout(now), Why: why}
 	if h := c.hedging; h != nil {
 		h.inFlight++
 		if c.MayHedge() {

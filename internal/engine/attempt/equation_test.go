@@ -2,6 +2,7 @@ package attempt
 
 import (
 	"math/big"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -93,21 +94,42 @@ type driven struct {
 	state Action // of the last step
 	began bool
 	held  bool // it was told to give up its attempt
+	spare bool // its attempt found no endpoint: the next one stands in its place
 
 	restricted bool
+	deadline   time.Duration // 0 is none
 	from       time.Duration // when it began
 	last       outcome.Verdict
 	made       int
+	paid       int
+}
+
+// letters returns random steps of this many bytes, the last of which is the time
+// that passes: most often little, or the window would hold next to nothing.
+func letters(seed uint64, steps, width int) []byte {
+	r := rand.New(rand.NewPCG(seed, uint64(width)))
+	all := make([]byte, steps*width)
+	for i := range all {
+		all[i] = byte(r.Uint32())
+		if i%width == width-1 && r.IntN(16) != 0 {
+			all[i] %= 16
+		}
+	}
+	return all
 }
 
 // FuzzPaidIsMade interleaves many calls that share one budget. After each step
-// the attempts that were paid are those that were made, each by each, and the
-// budget is the ledger's. Three bytes are a step: which call it is of, how its
-// attempt ended, and how much time passes.
+// the attempts that were paid are those that were made, each by each, but for
+// those in the place of one that found no endpoint; and the budget is the
+// ledger's. Three bytes are a step: which call it is of and whether its attempt
+// found an endpoint, how it ended, and how much time passes.
 func FuzzPaidIsMade(f *testing.F) {
 	f.Add(uint8(20), uint8(1), uint8(10), uint8(3), []byte{0, 0, 0, 1, 0, 0, 0, 7, 1, 1, 7, 3, 0, 0, 9, 1, 0, 255})
 	f.Add(uint8(100), uint8(0), uint8(1), uint8(9), []byte{2, 5, 0, 2, 0x85, 0, 2, 0x85, 0, 2, 0x85, 50, 2, 0x86, 0})
 	f.Add(uint8(10), uint8(3), uint8(2), uint8(4), []byte("a long text makes many calls, and each of its letters is a step of one of them"))
+	for seed := range uint64(64) {
+		f.Add(uint8(seed*13), uint8(seed), uint8(seed*7), uint8(seed*29), letters(seed, 200, 3))
+	}
 	f.Fuzz(func(t *testing.T, ratio, perSecond, window, attempts uint8, steps []byte) {
 		b := policy.Budget{
 			RatioPercent: int(ratio % 101),
@@ -128,7 +150,7 @@ func FuzzPaidIsMade(f *testing.F) {
 		l := &ledger{policy: b}
 		budget := NewBudget(b, start)
 		running := make([]driven, 8)
-		var started, begun int64
+		var started, begun, replaced int64
 		for ; len(steps) >= 3; steps = steps[3:] {
 			d := &running[steps[0]%8]
 			how, r := steps[1], uint64(steps[1])<<56
@@ -137,14 +159,17 @@ func FuzzPaidIsMade(f *testing.F) {
 
 			first := !d.began || d.state == Done
 			could := l.affords()
+			unplaced := false
 			var step Step
 			switch {
 			case first:
-				deadline := now.Add(3 * time.Second)
-				if how&1 != 0 {
-					deadline = time.Time{}
+				*d = driven{began: true, from: l.now}
+				var deadline time.Time
+				if how&1 == 0 {
+					d.deadline = l.now + 3*time.Second
+					deadline = at(d.deadline)
 				}
-				*d = driven{call: New(&m[how>>1&1], budget, termsOf(&m[how>>1&1], deadline)), began: true, from: l.now}
+				d.call = New(&m[how>>1&1], budget, termsOf(&m[how>>1&1], deadline))
 				if how&4 != 0 {
 					d.call.Restrict()
 					d.restricted = true
@@ -178,37 +203,55 @@ func FuzzPaidIsMade(f *testing.F) {
 						}
 					}
 				}
+				none := steps[0] >> 3 & 3 // 1 and 2 are none
+				unplaced = v == outcome.Unprocessed && (none == 1 || none == 2) && how != 100
 				switch {
+				case unplaced: // it was no attempt
 				case v.Failure():
 					l.add(failed)
-					if d.made > 1 {
+					if d.paid > 0 {
 						l.add(extraFailed)
 					}
-				case d.made > 1 && (v == outcome.Success || v == outcome.Answer):
+				case d.paid > 0 && (v == outcome.Success || v == outcome.Answer):
 					l.add(mended)
 				}
 				could = l.affords()
 				if how == 100 {
 					step = d.call.End(now, v)
 				} else {
+					if none == 1 || none == 2 {
+						d.call.Unplaced(none == 1)
+					}
 					step = d.call.Finish(now, v, pb, how&0x40 != 0, r)
 				}
 			}
 			if step.Action == Start {
 				d.made++
 				started++
-				if !first {
+				switch {
+				case first:
+				case d.spare:
+					replaced++
+				default:
 					l.add(extra)
+					d.paid++
 				}
 			}
-			if step.Action == Start && !first && !d.held && !l.keepsPromise() {
+			if step.Action == Start && !first && !d.spare && !d.held && !l.keepsPromise() {
 				t.Fatalf("%v at %v, for more than the budget has", step, l.now)
 			}
 			d.state = step.Action
-			could = could || d.held
-			if d.state != Wait {
+			could = could || d.held || d.spare || unplaced
+			if d.state != Wait || unplaced {
 				l.release(d)
 			}
+			if late := d.deadline != 0 && l.now >= d.deadline; unplaced {
+				waits := steps[0]>>3&3 == 1
+				if got, want := step.Action == Wait, waits && !late; got != want || d.call.Refused() != (waits && late) {
+					t.Fatalf("%v at %v, with no endpoint, waits %v, late %v", step, l.now, waits, late)
+				}
+			}
+			d.spare = unplaced && d.state == Wait
 
 			if !first && step.Action != Done && !could {
 				t.Fatalf("%v at %v, with no budget", step, l.now)
@@ -240,8 +283,8 @@ func FuzzPaidIsMade(f *testing.F) {
 				paid++
 			}
 		}
-		if paid != started-begun {
-			t.Fatalf("%d paid, %d started for %d calls", paid, started, begun)
+		if paid+replaced != started-begun {
+			t.Fatalf("%d paid and %d in place of none, %d started for %d calls", paid, replaced, started, begun)
 		}
 	})
 }

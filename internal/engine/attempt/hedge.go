@@ -87,6 +87,7 @@ func (c *Call) StartHedge(now time.Time, fresh bool) Step {
 		return Step{Action: Await}
 	}
 	h.started++
+	c.paid++
 	return c.start(now, "hedge")
 }
 
@@ -114,13 +115,14 @@ func (c *Call) beside(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 		c.missed = c.missed || v == outcome.Missing
 		return Step{Action: Await, Why: goOn}
 	}
+	none := c.unplaced
 	step := c.decide(now, v, pb, fresh, r)
 	switch {
 	case step.Action == Wait:
 		// Not at once: a hedge is likely to be about to answer.
 		h.vacant = true
 		return Step{Action: Await, Wait: max(step.Wait, h.delay), Why: goOn}
-	case c.refused:
+	case c.refused || none:
 		c.refused = false // not yet: the hedges decide
 		return Step{Action: Await, Why: goOn}
 	default:

@@ -21,7 +21,9 @@ type hedged struct {
 	held    bool
 	made    int
 	hedges  int
-	free    int // attempts that do not count against the limit
+	repeats int
+	spare   bool // an attempt found no endpoint: the next one stands in its place
+	free    int  // attempts that do not count against the limit
 }
 
 // idle reports whether nothing of the call goes on.
@@ -36,6 +38,9 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 	f.Add(uint8(20), uint8(1), uint8(5), uint8(0x23), []byte{0, 0, 0, 0, 24, 0, 1, 9, 8, 0, 1, 9, 16, 0, 1, 9})
 	f.Add(uint8(100), uint8(3), uint8(50), uint8(0x35), []byte{0, 0, 0, 0, 24, 0, 1, 9, 24, 0, 1, 9, 8, 5, 1, 9, 32, 0, 0, 20, 16, 5, 1, 9, 16, 5, 1, 9, 32, 0, 0, 9})
 	f.Add(uint8(100), uint8(7), uint8(0), uint8(0x19), []byte("each letter of a long text is a part of a step of a call that hedges or that does not"))
+	for seed := range uint64(64) {
+		f.Add(uint8(seed*13), uint8(seed), uint8(seed*7%50), uint8(seed*29), letters(seed, 300, 4))
+	}
 	f.Fuzz(func(t *testing.T, ratio, perSecond, load, attempts uint8, steps []byte) {
 		b := policy.Budget{RatioPercent: int(ratio % 101), MinPerSecond: int(perSecond % 8), Window: 2 * time.Second}
 		m := policy.Method{
@@ -48,7 +53,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 		own := &ledger{policy: policy.Budget{RatioPercent: m.Hedge.ExtraLoadPercent, Window: hedgeWindow}}
 		budget, limit := NewBudget(b, start), HedgeLimit(m.Hedge, start)
 		all := make([]hedged, 8)
-		var started, begun, hedges int64
+		var started, begun, replaced, hedges int64
 		for ; len(steps) >= 4; steps = steps[4:] {
 			d := &all[steps[0]%8]
 			op, fresh := steps[0]>>3%8, steps[2]&1 != 0
@@ -60,11 +65,19 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 			l.now += time.Duration(steps[3]) * time.Duration(steps[3]) * time.Millisecond / 4
 			own.now = l.now
 			now := at(l.now)
-			if v.Failure() && (op == 1 && d.running || op == 2 && d.flying > 0) {
+			none := steps[2] >> 1 & 3 // 1 and 2 are none
+			unplaced := v == outcome.Unprocessed && (none == 1 || none == 2) && op == 1
+			if v.Failure() && !unplaced && (op == 1 && d.running || op == 2 && d.flying > 0) {
 				l.add(failed)
-				if op == 2 || d.made-d.hedges > 1 {
+				if op == 2 || d.repeats > 0 {
 					l.add(extraFailed)
 				}
+			}
+			if (v == outcome.Success || v == outcome.Answer) && (op == 1 && d.running && d.repeats > 0 || op == 2 && d.flying > 0) {
+				l.add(mended)
+			}
+			if (none == 1 || none == 2) && (op == 1 && d.running || op == 2 && d.flying > 0) {
+				d.call.Unplaced(none == 1)
 			}
 
 			could, hedgeable := l.affords() || d.held, limit == nil || own.affords()
@@ -85,8 +98,12 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 				continue
 			case op == 1 && d.running:
 				d.running = false
-				if v.Free() && fresh {
+				if v.Free() && fresh || unplaced {
 					d.free++
+				}
+				if unplaced && d.held {
+					d.held = false
+					l.held--
 				}
 				step = d.call.Finish(now, v, pb, fresh, uint64(steps[1])<<56)
 			case op == 2 && d.flying > 0:
@@ -123,12 +140,18 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 
 			switch step.Action {
 			case Start:
-				if d.over || !could || hedge && (!hedgeable || !fresh) {
+				inPlace := d.spare && !hedge
+				if d.over || !could && !inPlace || hedge && (!hedgeable || !fresh) {
 					t.Fatalf("%v at %v: over %v, budget %v, extra load %v", step, l.now, d.over, could, hedgeable)
 				}
 				d.made++
 				started++
-				if op != 0 {
+				switch {
+				case op == 0:
+				case inPlace:
+					d.spare = false
+					replaced++
+				default:
 					l.add(extra)
 				}
 				if hedge {
@@ -140,9 +163,12 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 					if d.running {
 						t.Fatalf("%v at %v beside an attempt that is no hedge", step, l.now)
 					}
-					if op != 0 && d.held {
-						d.held = false
-						l.held--
+					if op != 0 && !inPlace {
+						d.repeats++
+						if d.held {
+							d.held = false
+							l.held--
+						}
 					}
 					d.running = true
 				}
@@ -159,7 +185,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 				if d.over {
 					t.Fatalf("%v at %v of a call that is over", step, l.now)
 				}
-				d.over, d.beside = true, false
+				d.over, d.waits, d.beside = true, false, false
 				if d.held {
 					d.held = false
 					l.held--
@@ -167,6 +193,12 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 			}
 			if d.waits || d.over {
 				d.beside = false
+			}
+			if unplaced && !d.over && (d.waits || d.beside) {
+				d.spare = true
+			}
+			if d.running && d.hedging.vacant {
+				t.Fatalf("%v at %v: its place is vacant, and it runs", step, l.now)
 			}
 			if d.idle() && !d.waits && !d.over {
 				t.Fatalf("%v at %v: nothing is in flight, and nothing is waited for", step, l.now)
@@ -186,7 +218,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 			if budget.held != int(l.held) {
 				t.Fatalf("the budget holds %d, the drivers %d", budget.held, l.held)
 			}
-			for what, name := range map[event]string{calls: "calls", extra: "paid = made", failed: "failed", extraFailed: "failed repeats"} {
+			for what, name := range map[event]string{calls: "calls", extra: "paid = made", failed: "failed", extraFailed: "failed repeats", mended: "answered repeats"} {
 				if got, want := int64(budget.counts.Sum(now, what)), l.within(what, 10); got != want {
 					t.Fatalf("%s at %v: the budget has %d, the drivers %d", name, l.now, got, want)
 				}
@@ -211,8 +243,8 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 				}
 			}
 		}
-		if paid[l] != started-begun || paid[own] != hedges {
-			t.Fatalf("%d paid, %d started for %d calls; %d hedges, %d paid of the extra load", paid[l], started, begun, hedges, paid[own])
+		if paid[l]+replaced != started-begun || paid[own] != hedges {
+			t.Fatalf("%d paid, %d in place of none, %d started for %d calls; %d hedges, %d paid of the extra load", paid[l], replaced, started, begun, hedges, paid[own])
 		}
 	})
 }
