@@ -54,14 +54,16 @@ func (e *endpoint) Equal(o any) bool { return e == o }
 // newEndpoint returns an endpoint that is not connected.
 func newEndpoint(b *fleet, found resolver.Endpoint) *endpoint {
 	e := &endpoint{fleet: b, found: found, addr: discovery.OwnAddresses(found)[0].Addr}
-	e.ID = identify(found)
-	e.Fleet = b.load
+	e.ID, e.Fleet, e.Owner = identify(found), b.load, e
 	e.SetLost(true)
 	if found.Attributes != nil {
 		e.regroup(b.channel)
 	}
 	return e
 }
+
+// endpointOf returns the endpoint that a picker's entry stands for.
+func endpointOf(e *balance.Entry) *endpoint { return e.Owner.(*endpoint) } //nolint:forcetypeassert // see newEndpoint
 
 // addresses returns what grpc-go is to connect to: the addresses, from which a
 // handshake finds its way back.

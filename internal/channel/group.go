@@ -56,17 +56,6 @@ func (g *groups) number(name string) (uint32, error) {
 	return n, nil
 }
 
-// show says which groups have a connection.
-func (g *groups) show(endpoints []*endpoint) {
-	var present uint64
-	for _, e := range endpoints {
-		if e.ready() {
-			present |= 1 << e.group.Load()
-		}
-	}
-	g.present.Store(present)
-}
-
 // A groupGuards is the breakers of one method for each group of endpoints. They
 // know circuits alone; what the service refuses, and how many calls are in
 // flight, is the method's. What counts is the attempt, which is all that a group

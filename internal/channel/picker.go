@@ -12,14 +12,13 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 )
 
-// A picker gives an attempt its endpoint. It is immutable; endpoints[i] is
-// what the engine knows as i.
+// A picker gives an attempt its endpoint. It is immutable.
 type picker struct {
-	channel   *Channel
-	engine    balance.Picker
-	endpoints []*endpoint
-	trials    []outsider      // that are out and may be tried
-	order     balance.Ordered // the engine, if keys have an order of their own
+	channel *Channel
+	engine  balance.Picker
+	entries []balance.Entry // those that the engine picks from
+	trials  []outsider      // that are out and may be tried
+	order   balance.Ordered // the engine, if keys have an order of their own
 
 	counts bool // the engine looks at attempts in flight
 	random bool // it needs a random number
@@ -65,7 +64,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 			// All were lost since this picker was made. The next one is on its way.
 			return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
 		}
-		e = p.endpoints[i]
+		e = endpointOf(&p.entries[i])
 	}
 	if a == nil { // not made by our interceptors
 		return balancer.PickResult{SubConn: e.conn}, nil
@@ -77,7 +76,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	return balancer.PickResult{SubConn: e.conn, Done: a.done}, nil
 }
 
-// An outsider is an endpoint that is out, and its place among p.endpoints if
+// An outsider is an endpoint that is out, and its place among the entries if
 // those have it.
 type outsider struct {
 	*endpoint
@@ -124,7 +123,7 @@ func (p *picker) trial(a *attemptState, req balance.Request) *endpoint {
 		return nil
 	}
 	home := p.order.Pick(req)
-	if home >= 0 && !p.endpoints[home].Out() && !p.order.Before(req, best.index, home) {
+	if home >= 0 && !p.entries[home].Out() && !p.order.Before(req, best.index, home) {
 		return nil
 	}
 	if !best.record.TakeTrial(now) {

@@ -2,7 +2,6 @@ package channel
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"google.golang.org/grpc/balancer"
@@ -117,7 +116,7 @@ func (b *fleet) picker() *picker {
 	b.assess()
 	p := &picker{channel: b.channel}
 	policy := b.channel.cfg.Table.Channel.Balance
-	p.endpoints = b.candidates(policy)
+	l := b.lineUp(policy)
 	if b.outs > 0 {
 		for i, e := range b.endpoints {
 			if e.ready() && e.Out() && e.ejected {
@@ -125,58 +124,81 @@ func (b *fleet) picker() *picker {
 			}
 		}
 	}
-	b.channel.groups.show(p.endpoints)
-	entries := b.weigh(p.endpoints, policy)
-	b.engine(p, entries, policy)
+	b.channel.groups.present.Store(l.groups)
+	b.weigh(&l, policy)
+	p.entries = l.entries
+	b.engine(p, policy)
 	return p
 }
 
-// candidates returns who may be picked. The hash knows every endpoint that is
-// listed, at its place there, those without a connection too, so that only their
-// own keys move. The others know those that are in; who is out is no part of a rotation, or its neighbour
-// would have the turns of both. mu is held.
-func (b *fleet) candidates(p policy.Balance) []*endpoint {
-	if p.Picker == policy.ConsistentHash {
-		all := slices.Clone(b.endpoints)
-		if b.ready == b.leavingReady() { // none that is listed is ready
-			all = append(all, b.leaving...)
-		}
-		return all
+// A lineup is what a picker is to be made of. Of a large fleet, each look at an
+// endpoint waits for memory: what is to be seen of it is seen at once.
+type lineup struct {
+	entries []balance.Entry
+	groups  uint64 // that have a connection, a bit for each
+	even    bool   // no weight is said
+}
+
+func (l *lineup) add(e *endpoint) {
+	entry := balance.Entry{Endpoint: &e.Endpoint, Weight: e.weight(), Group: uint8(e.group.Load())}
+	l.entries = append(l.entries, entry)
+	l.even = l.even && entry.Weight == 1
+	if e.ready() {
+		l.groups |= 1 << entry.Group
 	}
-	in := make([]*endpoint, 0, b.ready)
+}
+
+// lineUp returns who may be picked. The hash knows every endpoint that is
+// listed, at its place there, those without a connection too, so that only their
+// own keys move. The others know those that are in; who is out is no part of a
+// rotation, or its neighbour would have the turns of both. mu is held.
+func (b *fleet) lineUp(p policy.Balance) lineup {
+	if p.Picker == policy.ConsistentHash {
+		l := lineup{entries: make([]balance.Entry, 0, len(b.endpoints)), even: true}
+		for _, e := range b.endpoints {
+			l.add(e)
+		}
+		if b.ready == b.leavingReady() { // none that is listed is ready
+			for _, e := range b.leaving {
+				l.add(e)
+			}
+		}
+		return l
+	}
+	l := lineup{entries: make([]balance.Entry, 0, b.ready), even: true}
 	add := func(list []*endpoint, out bool) {
 		for _, e := range list {
 			if e.ready() && (b.outs == 0 || e.Out() == out) {
-				in = append(in, e)
+				l.add(e)
 			}
 		}
 	}
 	add(b.endpoints, false)
 	add(b.leaving, false)
-	if len(in) == 0 { // all are out
+	if len(l.entries) == 0 { // all are out
 		add(b.endpoints, true)
 		add(b.leaving, true)
 	}
-	return in
+	return l
 }
 
 // engine makes the part of p that decides. mu is held.
-func (b *fleet) engine(p *picker, entries []balance.Entry, of policy.Balance) {
+func (b *fleet) engine(p *picker, of policy.Balance) {
 	switch of.Picker {
 	case policy.LeastRequest:
-		p.engine, p.counts, p.random = balance.NewLeastRequest(entries, of.Choices), true, true
+		p.engine, p.counts, p.random = balance.NewLeastRequest(p.entries, of.Choices), true, true
 	case policy.PeakEWMA:
-		p.engine, p.counts, p.random, p.timed = balance.NewPeakEWMA(entries), true, true, true
+		p.engine, p.counts, p.random, p.timed = balance.NewPeakEWMA(p.entries), true, true, true
 	case policy.ConsistentHash:
 		var prev balance.Picker
 		if last := b.channel.ready.Load(); last != nil {
 			prev = last.engine
 		}
-		p.order = balance.NewHash(entries, balance.HashConfig{MaxLoadPercent: of.HashMaxLoadPercent}, prev)
+		p.order = balance.NewHash(p.entries, balance.HashConfig{MaxLoadPercent: of.HashMaxLoadPercent}, prev)
 		p.engine = p.order
 		p.counts, p.random, p.header = of.HashMaxLoadPercent > 0, true, of.HashHeader
 		p.keyed = true
 	default:
-		p.engine = balance.NewRoundRobin(entries, &b.channel.turn)
+		p.engine = balance.NewRoundRobin(p.entries, &b.channel.turn)
 	}
 }

@@ -139,7 +139,7 @@ func TestSlowServiceIsLeftInPeace(t *testing.T) {
 		}
 		b.mu.Unlock()
 		b.Close()
-		if last == nil || len(last.endpoints) != n-1 {
+		if last == nil || len(last.entries) != n-1 {
 			t.Errorf("the last picker: %+v", last)
 		}
 	})

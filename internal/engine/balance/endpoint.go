@@ -19,10 +19,13 @@ type Endpoint struct {
 	// Fleet is what the bounded load of Hash compares an endpoint with, nil if
 	// that is off. It is set before the first picker is made and stays.
 	Fleet *Fleet
+	// Owner is what the user of a picker knows the endpoint by. It is set before
+	// the first picker is made and stays.
+	Owner any
 
 	flags atomic.Uint32
 
-	_        [40]byte
+	_        [24]byte
 	inFlight atomic.Int64
 	latency  estimate
 	_        [48]byte
