@@ -71,7 +71,10 @@ func (e *CallError) Error() string {
 	if e.Denied() {
 		b.WriteString(", not made")
 	}
-	for _, a := range e.Call.Attempts {
+	for i, a := range e.Call.Attempts {
+		if i > 0 && i == len(e.Call.Attempts)/2 && e.Call.Omitted > 0 {
+			fmt.Fprintf(&b, "; %d more", e.Call.Omitted)
+		}
 		endpoint := a.Endpoint
 		if endpoint == "" {
 			endpoint = "no endpoint"

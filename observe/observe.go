@@ -75,8 +75,11 @@ type Call struct {
 	Duration time.Duration
 	// Err is what the caller got, nil for success.
 	Err error
-	// Attempts are in the order in which they were made.
+	// Attempts are in the order in which they were made. Of a call that made many,
+	// they are the first eight that were over and the last eight.
 	Attempts []Attempt
+	// Omitted is how many attempts there were between those.
+	Omitted int
 	// Verdict is what the call's end means: that of the attempt that ended it, which
 	// need not be the last one where attempts overlap. "abandoned" or "local" if the
 	// caller or the client's owner ended it while it waited, "unprocessed" if there was

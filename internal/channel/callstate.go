@@ -60,6 +60,7 @@ type trouble struct {
 	// one has read stays.
 	tried   []*balance.Endpoint
 	story   []observe.Attempt
+	omitted int             // attempts that are over and not in the story
 	denial  *observe.Denial // why the breaker would have denied the call, or did
 	applied bool            // a handler may have run
 }
@@ -113,14 +114,6 @@ func (s *callState) inTrouble() *trouble {
 		s.trouble = new(trouble)
 	}
 	return s.trouble
-}
-
-// story returns the attempts so far that are on record.
-func (s *callState) story() []observe.Attempt {
-	if s.trouble == nil {
-		return nil
-	}
-	return s.trouble.story
 }
 
 // tried returns the endpoints to avoid.
@@ -239,7 +232,7 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 	if a.starved && err != nil {
 		next += "; the retry budget was exhausted when the attempt timeout had passed"
 	}
-	t.story = append(t.story, observe.Attempt{
+	t.tell(observe.Attempt{
 		Number:   a.number,
 		Endpoint: a.address(),
 		Start:    a.start,
@@ -310,7 +303,7 @@ func (s *callState) conclude(err error) observe.Call {
 		c.Verdict = s.verdict.String()
 	}
 	if s.trouble != nil {
-		c.Denial = s.trouble.denial
+		c.Denial, c.Omitted = s.trouble.denial, s.trouble.omitted
 	}
 	if err != nil {
 		c.Err = s.channel.cfg.CallError(c)

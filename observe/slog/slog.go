@@ -127,8 +127,8 @@ func (w *writer) callDone(ctx context.Context, c observe.Call) {
 			slog.Duration("duration", c.Duration),
 			slog.String("code", st.Code().String()),
 			slog.String("error", st.Message()),
-			slog.Int("attempts", len(c.Attempts)),
-			slog.String("story", story(c.Attempts)),
+			slog.Int("attempts", len(c.Attempts)+c.Omitted),
+			slog.String("story", story(c.Attempts, c.Omitted)),
 		}
 		if c.MayHaveBeenApplied {
 			attrs = append(attrs, slog.Bool("may_have_been_applied", true))
@@ -162,10 +162,14 @@ func (w *writer) denied(ctx context.Context, c observe.Call) {
 	})
 }
 
-// story tells what each attempt met and what was done then.
-func story(attempts []observe.Attempt) string {
+// story tells what each attempt met and what was done then. In the middle some
+// are omitted.
+func story(attempts []observe.Attempt, omitted int) string {
 	var b strings.Builder
 	for i, a := range attempts {
+		if i == len(attempts)/2 && omitted > 0 {
+			fmt.Fprintf(&b, "; %d more", omitted)
+		}
 		if i > 0 {
 			b.WriteString("; ")
 		}

@@ -96,6 +96,10 @@ func everything(o *observe.Observer) {
 			{Number: 2, Endpoint: "10.0.0.2:8443", Duration: time.Millisecond, Code: uint32(codes.Canceled), Verdict: "abandoned", Next: "another attempt ended the call"},
 		}, Verdict: "expired",
 	})
+	o.CallDone(ctx, observe.Call{
+		Method: method, Target: target, Duration: time.Minute, Err: status.Error(codes.DeadlineExceeded, "context deadline exceeded"),
+		Attempts: []observe.Attempt{lost, late}, Omitted: 98, Verdict: "timeout",
+	})
 	o.CallDone(ctx, observe.Call{Method: method, Target: target})
 	for _, e := range []observe.EndpointChange{
 		{To: "idle"},
