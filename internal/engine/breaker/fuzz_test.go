@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"math/big"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -182,9 +183,10 @@ func (l *ledger) count(now time.Time, h *held, v outcome.Verdict) {
 	case result == outcome.CountSuccess:
 		l.add(now, succeeded)
 		l.row = 0
-		if l.pressed {
-			l.taken++
+		if !l.pressed {
+			return
 		}
+		l.taken++
 		if k := l.policy.Throttle.AcceptPercent; k > 0 && big.NewRat(int64(l.taken), 10).Cmp(big.NewRat(int64(k), int64(k-100))) >= 0 {
 			l.forget(now)
 		}
@@ -210,6 +212,17 @@ func FuzzBreaker(f *testing.F) {
 	f.Add(uint8(0x93), []byte{0, 0, 0, 0, 1, 0, 0, 2, 0, 5, 0, 1, 5, 0, 1, 5, 0, 1, 0, 0, 250, 0, 0, 250, 4, 0, 1, 0, 9, 1, 4, 0, 3})
 	f.Add(uint8(0x45), []byte("many calls, and each three letters of the text are a step; 7777 77777777 777777"))
 	f.Add(uint8(0x48), []byte("\x00a1\x09a1\x00a1\x09a1\x00a1\x09a1\x00a1\x09a1\x00a1\x00a1\x00a1\x0e\xf01\x00a1\x00a1"))
+	r := rand.New(rand.NewPCG(1, 2))
+	for kind := range 64 {
+		steps := make([]byte, 3*200)
+		for i := range steps {
+			steps[i] = byte(r.Uint32())
+			if i%3 == 2 && r.IntN(8) > 0 {
+				steps[i] %= 64 // most often a step takes up to a second
+			}
+		}
+		f.Add(uint8(kind*0x25), steps)
+	}
 	f.Fuzz(func(t *testing.T, kind uint8, steps []byte) {
 		steps = steps[:min(len(steps), 3*500)] // the ledger looks at all of them after each
 		p := fuzzed(kind)

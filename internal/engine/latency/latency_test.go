@@ -183,12 +183,31 @@ func TestASnapshotIsAsOldAsASecond(t *testing.T) {
 	}
 }
 
+func TestWhatIsOlderThanTheWindowIsForgottenThoughNothingFollows(t *testing.T) {
+	var w Window
+	w.Record(0, time.Second)
+	if n := w.count(parts*partLength - 1).Count(); n != 1 {
+		t.Errorf("%d counted at the end of the window, want 1", n)
+	}
+	if n := w.count(parts * partLength).Count(); n != 0 {
+		t.Errorf("%d counted after it, want none", n)
+	}
+}
+
 // FuzzWindow compares a window with a list of everything: what went in is what
 // is in the buckets, and quantiles are near the exact ones. Three bytes are a
 // step: how much time passes, and a time in a floating form.
 func FuzzWindow(f *testing.F) {
 	f.Add(uint16(950), []byte{0, 1, 2, 200, 3, 4, 10, 200, 5, 255, 255, 255, 0, 0, 0})
 	f.Add(uint16(1), []byte("steps of three letters each, and times that jump about"))
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 32 {
+		steps := make([]byte, 300)
+		for i := range steps {
+			steps[i] = byte(r.Uint32())
+		}
+		f.Add(uint16(r.IntN(999)), steps)
+	}
 	f.Fuzz(func(t *testing.T, q uint16, steps []byte) {
 		type seen struct {
 			turn int64

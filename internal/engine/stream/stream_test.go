@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -176,6 +177,14 @@ func (m *model) tick(now time.Duration) (log []string) {
 func FuzzWatch(f *testing.F) {
 	f.Add(uint8(3), uint8(10), false, uint8(0), uint8(0), []byte{0, 1, 4, 20, 3, 9, 1, 5, 0, 200})
 	f.Add(uint8(0), uint8(7), true, uint8(90), uint8(5), []byte{2, 1, 3, 3, 0, 5, 5, 6, 4, 2})
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 64 {
+		steps := make([]byte, 60)
+		for i := range steps {
+			steps[i] = byte(r.Uint32())
+		}
+		f.Add(uint8(r.IntN(3)*20), uint8(r.IntN(3)*15), r.IntN(4) == 0, uint8(r.IntN(3)*100), uint8(r.IntN(3)*25), steps)
+	}
 	f.Fuzz(func(t *testing.T, first, silence uint8, breaks bool, age, send uint8, steps []byte) {
 		p := policy.Stream{
 			FirstMessageTimeout: time.Duration(first) * ms, Silence: time.Duration(silence) * ms,
