@@ -130,6 +130,11 @@ func FuzzPaidIsMade(f *testing.F) {
 	for seed := range uint64(64) {
 		f.Add(uint8(seed*13), uint8(seed), uint8(seed*7), uint8(seed*29), letters(seed, 200, 3))
 	}
+	// A repeat at 90 ms, and another call's at 1,020 ms: both are in a window of a
+	// second, and their tenths are not. One more when the first is forgotten.
+	f.Add(uint8(0), uint8(1), uint8(0), uint8(9), []byte{0, 0, 0, 0, 67, 19, 1, 0, 61, 1, 67, 0, 2, 0, 20, 2, 67, 0})
+	// Two calls have earned a repeat, 1,024 ms before it is wanted: too long ago.
+	f.Add(uint8(50), uint8(0), uint8(0), uint8(9), []byte{0, 0, 0, 1, 0, 0, 0, 67, 64})
 	f.Fuzz(func(t *testing.T, ratio, perSecond, window, attempts uint8, steps []byte) {
 		b := policy.Budget{
 			RatioPercent: int(ratio % 101),
