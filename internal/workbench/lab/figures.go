@@ -34,6 +34,7 @@ func armReport(arm scenario.Arm, s *scenario.Scenario, sum protocol.Tally, e evi
 		BusiestOverMean: sum.BusiestOverMean(s.LayerSize()),
 		Bad:             sum.Bad,
 		MaxLag:          float64(sum.MaxLag.Microseconds()) / 1000,
+		BudgetUsed:      sum.BudgetUsed,
 	}
 	select {
 	case at := <-e.fault:
@@ -44,7 +45,6 @@ func armReport(arm scenario.Arm, s *scenario.Scenario, sum protocol.Tally, e evi
 		a.Timeline = append(a.Timeline, report.Slice{Calls: slice.Calls, Bad: slice.Bad})
 	}
 	m := measure{s, sum, e}
-	a.BudgetUsed = m.budgetUsed()
 	a.BottomAttempts, a.WastedWork = m.bottom(), m.wasted()
 	a.Goodput = m.goodput()
 	if s.Load.Watch > 0 {
@@ -55,7 +55,7 @@ func armReport(arm scenario.Arm, s *scenario.Scenario, sum protocol.Tally, e evi
 	}
 	if s.Load.Writes > 0 {
 		failed := sum.Reads.Calls - sum.Reads.OK
-		a.FailedIdempotent, a.AppliedTwice = &failed, m.appliedTwice()
+		a.FailedIdempotent, a.AppliedTwice, a.Writes = &failed, m.appliedTwice(), m.writes()
 	}
 	a.Closed = m.closed()
 	a.NewShare = m.newShare()

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
-	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/report"
 )
 
 // reportLimit is how long a server may take to say what it did.
@@ -91,27 +91,21 @@ func (m measure) appliedTwice() *int64 {
 	return &twice
 }
 
-// budgetUsed compares the repeats with those that the house's budget allows, in
-// the window where they are the most: 20 % of the calls and one a second for
-// each client.
-func (m measure) budgetUsed() float64 {
-	const percent, perSecond = 20, 1
-	beats := min(len(m.sum.Flow), int(m.s.Load.Duration/protocol.Beat))
-	width := min(int(scenario.BudgetWindow/protocol.Beat), beats)
-	worst := 0.0
-	var calls, attempts int64
-	for i := range beats {
-		calls += m.sum.Flow[i].Calls
-		attempts += m.sum.Flow[i].Attempts
-		if i >= width {
-			calls -= m.sum.Flow[i-width].Calls
-			attempts -= m.sum.Flow[i-width].Attempts
+// writes is what became of the writes that failed, and what their errors say of it.
+// A write that a server has applied was sent, whatever the client's machine knows.
+func (m measure) writes() *report.Writes {
+	failed := m.sum.Failed
+	counted := report.Writes{FailedSent: failed.Sent, FailedUnsent: failed.Unsent, Overstated: failed.Overstated}
+	applied := map[string]bool{}
+	for _, served := range m.served {
+		for name := range served.Applied {
+			applied[name] = true
 		}
-		if i < width-1 {
-			continue
-		}
-		floor := float64(perSecond*m.s.Load.Clients) * (time.Duration(width) * protocol.Beat).Seconds()
-		worst = max(worst, float64(attempts-calls)/(float64(percent*calls)/100+floor))
 	}
-	return worst
+	for name, sent := range failed.Silent {
+		if sent || applied[name] {
+			counted.Unsaid++
+		}
+	}
+	return &counted
 }

@@ -1,12 +1,11 @@
 package lab
 
 import (
-	"math"
-	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
+	"github.com/surefoot-rpc/surefoot/internal/workbench/report"
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
 
@@ -52,33 +51,17 @@ func TestGoodputBeforeAndAfter(t *testing.T) {
 	}
 }
 
-// The worst window is found, as one who tries all of them would.
-func TestBudgetUsedAgainstAModel(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 5))
-	for round := range 50 {
-		seconds := 1 + r.IntN(25)
-		s := &scenario.Scenario{Fleet: scenario.Fleet{Servers: 1}, Load: scenario.Load{Clients: 1 + r.IntN(5), Duration: time.Duration(seconds) * time.Second}}
-		beats := 10 * seconds
-		var flow protocol.Flow
-		for range beats + r.IntN(5) { // the last attempts come after the end
-			calls := r.Int64N(20)
-			flow = append(flow, protocol.Begun{Calls: calls, Attempts: calls + r.Int64N(1+calls)})
-		}
-		width, want := min(100, beats), 0.0
-		for first := 0; first+width <= beats; first++ {
-			var calls, attempts int64
-			for _, b := range flow[first : first+width] {
-				calls, attempts = calls+b.Calls, attempts+b.Attempts
-			}
-			allowed := 0.2*float64(calls) + float64(s.Load.Clients*width)/10
-			want = max(want, float64(attempts-calls)/allowed)
-		}
-		if got := measured(s, protocol.Tally{Flow: flow}).budgetUsed(); math.Abs(got-want) > 1e-9 {
-			t.Fatalf("round %d: got %v, want %v", round, got, want)
-		}
+// An error is silent about a write when that was sent, or when a server has applied
+// it, whatever the client knows.
+func TestErrorsOfWritesAgainstWhatServersApplied(t *testing.T) {
+	failed := protocol.Writes{Sent: 5, Unsent: 4, Overstated: 1, Silent: map[string]bool{"sent": true, "sent and applied": true, "applied": false, "neither": false}}
+	m := measured(&scenario.Scenario{}, protocol.Tally{Failed: failed})
+	if got, want := *m.writes(), (report.Writes{FailedSent: 5, FailedUnsent: 4, Unsaid: 2, Overstated: 1}); got != want {
+		t.Errorf("of servers that were not asked: %+v, want %+v", got, want)
 	}
-	if got := measured(&scenario.Scenario{Load: scenario.Load{Clients: 1, Duration: time.Second}}, protocol.Tally{}).budgetUsed(); got != 0 {
-		t.Errorf("of nothing: %v", got)
+	m.served = map[int]protocol.Served{1: {Applied: map[string]int{"applied": 1}}, 2: {Applied: map[string]int{"sent and applied": 2, "another": 1}}}
+	if got := m.writes(); got.Unsaid != 3 {
+		t.Errorf("errors are silent about %d writes, want 3", got.Unsaid)
 	}
 }
 

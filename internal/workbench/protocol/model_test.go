@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -40,6 +41,9 @@ func outcomes(seed uint64, n int) []protocol.Outcome {
 			Code:    codes[rnd.IntN(len(codes))],
 			Key:     rnd.IntN(5),
 			Write:   rnd.IntN(3) == 0,
+			Name:    fmt.Sprint(i),
+			Sent:    rnd.IntN(2) == 0,
+			Says:    rnd.IntN(2) == 0,
 		}
 		if o.Code == "OK" {
 			o.Server = []string{"a", "b", "c"}[rnd.IntN(3)]
@@ -51,6 +55,14 @@ func outcomes(seed uint64, n int) []protocol.Outcome {
 
 // latencies of what counts are in milliseconds, the shortest first.
 type latencies struct{ all, quiet, after []float64 }
+
+// one is 1 for what is so.
+func one(so bool) int64 {
+	if so {
+		return 1
+	}
+	return 0
+}
 
 // model counts as one would by hand.
 func model(all []protocol.Outcome) (protocol.Tally, latencies) {
@@ -91,11 +103,16 @@ func model(all []protocol.Outcome) (protocol.Tally, latencies) {
 		if o.Planned >= run.Settled {
 			t.Settled.Calls, t.Settled.OK = t.Settled.Calls+1, t.Settled.OK+good
 		}
-		beat := int(o.Issued.Sub(run.From) / protocol.Beat)
-		for len(t.Flow) <= beat {
-			t.Flow = append(t.Flow, protocol.Begun{})
+		if o.Write && o.Code != "OK" {
+			t.Failed.Sent, t.Failed.Unsent = t.Failed.Sent+one(o.Sent), t.Failed.Unsent+one(!o.Sent)
+			t.Failed.Overstated += one(o.Says && !o.Sent)
+			if !o.Says && t.Failed.Silent == nil {
+				t.Failed.Silent = map[string]bool{}
+			}
+			if !o.Says {
+				t.Failed.Silent[o.Name] = o.Sent
+			}
 		}
-		t.Flow[beat].Calls++
 		t.MaxLag = max(t.MaxLag, o.Issued.Sub(o.Planned))
 		i := int(o.Planned.Sub(run.From) / run.Slice)
 		for len(t.Slices) <= i {

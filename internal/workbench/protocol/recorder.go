@@ -17,6 +17,9 @@ type Outcome struct {
 	Server  string // who answered a call that succeeded
 	Key     int    // of the call, from 1; 0 for none
 	Write   bool   // it changes something
+	Name    string // of what it writes
+	Sent    bool   // the headers of an attempt have left
+	Says    bool   // it failed, and the error says that it may have been applied
 }
 
 // Recorder adds outcomes up to a Tally. Its methods may be called from any
@@ -60,7 +63,7 @@ func (r *Recorder) Add(o Outcome) {
 	defer r.mu.Unlock()
 	t := &r.tally
 	t.Calls++
-	t.Flow.at(o.Issued.Sub(r.run.From)).Calls++
+	t.Failed.add(o)
 	one := Goodput{Calls: 1}
 	if o.Code == "OK" {
 		one.OK = 1
@@ -109,7 +112,6 @@ func (r *Recorder) Attempt(t Instant) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tally.Attempts++
-	r.tally.Flow.at(Now().Sub(r.run.From)).Attempts++
 }
 
 // Stream counts one attempt that goes to an address now.

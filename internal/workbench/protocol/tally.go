@@ -21,7 +21,7 @@ type Tally struct {
 	Quiet    Histogram        `json:"quiet"` // of calls planned before Go.Quiet
 	After    Histogram        `json:"after"` // of calls planned from Go.After on
 
-	Flow    Flow        `json:"flow"`    // calls and attempts over time
+	Failed  Writes      `json:"failed"`  // writes
 	Before  Goodput     `json:"before"`  // of calls planned before Go.Quiet
 	Settled Goodput     `json:"settled"` // of calls planned from Go.Settled on
 	Reads   Goodput     `json:"reads"`   // of calls that change nothing
@@ -30,6 +30,8 @@ type Tally struct {
 	Streams Streams     `json:"streams"` // attempts, by where they went
 	Closed  []Closed    `json:"closed"`  // connections that ended
 	Keys    map[int]Key `json:"keys"`    // who answered the calls of each key
+	// BudgetUsed is the largest part of its budget that a client has used.
+	BudgetUsed float64 `json:"budget_used"`
 }
 
 // Slice counts the calls issued in one slice of the run.
@@ -67,7 +69,8 @@ func Merge(tallies ...Tally) (Tally, error) {
 			sum.Slices[j].Bad += s.Bad
 		}
 		latency, quiet, after = append(latency, t.Latency), append(quiet, t.Quiet), append(after, t.After)
-		sum.Flow.merge(t.Flow)
+		sum.Failed.merge(t.Failed)
+		sum.BudgetUsed = max(sum.BudgetUsed, t.BudgetUsed)
 		sum.Before.add(t.Before)
 		sum.Settled.add(t.Settled)
 		sum.Reads.add(t.Reads)

@@ -23,6 +23,7 @@ type Figures struct {
 
 	FailedIdempotent *int64 `json:"failed_idempotent,omitempty"` // calls that change nothing, where others do
 	AppliedTwice     *int64 `json:"applied_twice,omitempty"`     // writes that were applied more than once
+	*Writes
 
 	Missing    *int64 `json:"missing,omitempty"` // messages that those who watch did not get
 	Doubled    *int64 `json:"doubled,omitempty"`
@@ -39,6 +40,15 @@ type Goodput struct {
 	After  *float64 `json:"goodput_after,omitempty"` // from 5 s after the servers struck first have healed
 }
 
+// Writes counts writes that failed, and whether their errors say that they may have
+// been applied.
+type Writes struct {
+	FailedSent   int64 `json:"failed_sent_writes"`
+	FailedUnsent int64 `json:"failed_unsent_writes"` // no attempt was sent
+	Unsaid       int64 `json:"unsaid_writes"`        // sent or applied, and the error does not say so
+	Overstated   int64 `json:"overstated_writes"`    // not sent, and it does
+}
+
 // Keys counts keys that were answered by another server than at first.
 type Keys struct {
 	Moved int64 `json:"moved_keys"` // at some time
@@ -52,7 +62,7 @@ var errNotMeasured = errors.New("not measured")
 
 // figure reads a figure that only some scenarios measure.
 func (f Figures) figure(m scenario.Metric) (float64, error) {
-	keys, goodput := orZero(f.Keys), orZero(f.Goodput)
+	keys, goodput, writes := orZero(f.Keys), orZero(f.Goodput), orZero(f.Writes)
 	known := map[scenario.Metric]struct {
 		measured bool
 		value    float64
@@ -71,6 +81,10 @@ func (f Figures) figure(m scenario.Metric) (float64, error) {
 		scenario.GoodputAfter:   {goodput.After != nil, value(goodput.After)},
 		scenario.FailedReads:    {f.FailedIdempotent != nil, value(f.FailedIdempotent)},
 		scenario.AppliedTwice:   {f.AppliedTwice != nil, value(f.AppliedTwice)},
+		scenario.FailedSent:     {f.Writes != nil, float64(writes.FailedSent)},
+		scenario.FailedUnsent:   {f.Writes != nil, float64(writes.FailedUnsent)},
+		scenario.Unsaid:         {f.Writes != nil, float64(writes.Unsaid)},
+		scenario.Overstated:     {f.Writes != nil, float64(writes.Overstated)},
 		scenario.Missing:        {f.Missing != nil, value(f.Missing)},
 		scenario.Doubled:        {f.Doubled != nil, value(f.Doubled)},
 		scenario.OutOfOrder:     {f.OutOfOrder != nil, value(f.OutOfOrder)},
@@ -135,6 +149,12 @@ func (f Figures) words() string {
 	}
 	if f.AppliedTwice != nil {
 		add("writes applied twice: %s", thousands(*f.AppliedTwice))
+	}
+	if f.Writes != nil && f.FailedSent > 0 {
+		add("writes that failed after they were sent: %s, without a word that they may have been applied: %s", thousands(f.FailedSent), thousands(f.Unsaid))
+	}
+	if f.Writes != nil && f.FailedUnsent > 0 {
+		add("writes that failed and were not sent: %s, with such a word all the same: %s", thousands(f.FailedUnsent), thousands(f.Overstated))
 	}
 	if f.FailedIdempotent != nil {
 		add("idempotent calls that failed: %s", thousands(*f.FailedIdempotent))

@@ -20,6 +20,7 @@ func full() Arm {
 		Goodput: &Goodput{Before: 1, After: f(0.96)},
 		Missing: n(7), Doubled: n(8), OutOfOrder: n(9), LeasesLost: n(11),
 		FailedIdempotent: n(5), AppliedTwice: n(4),
+		Writes:         &Writes{FailedSent: 21, FailedUnsent: 22, Unsaid: 23, Overstated: 24},
 		BottomAttempts: n(120), WastedWork: f(2300),
 	}}
 }
@@ -30,6 +31,7 @@ func TestEveryMetricIsJudged(t *testing.T) {
 		scenario.QuietP99: 10, scenario.P99OverQuiet: 1.5, scenario.BadReplies: 11,
 		scenario.MovedKeys: 80, scenario.StrayKeys: 2, scenario.AwayKeys: 1,
 		scenario.GoodputBefore: 1, scenario.GoodputAfter: 0.96, scenario.FailedReads: 5, scenario.AppliedTwice: 4,
+		scenario.FailedSent: 21, scenario.FailedUnsent: 22, scenario.Unsaid: 23, scenario.Overstated: 24,
 		scenario.Missing: 7, scenario.Doubled: 8, scenario.OutOfOrder: 9, scenario.LeasesLost: 11,
 		scenario.BottomAttempts: 120, scenario.WastedWork: 2300,
 	}
@@ -61,6 +63,7 @@ func TestRareKeysOfTheJSON(t *testing.T) {
 		`"closed_connections":3`, `"new_share":0.97`, `"bad_share":0.004`, `"returned_ms":2500`, `"quiet_p99_ms":10`,
 		`"after_p99_ms":15`, `"p99_over_quiet":1.5`, `"bad_replies":11`, `"moved_keys":80`, `"stray_keys":2`, `"away_keys":1`,
 		`"goodput_before":1`, `"goodput_after":0.96`, `"failed_idempotent":5`, `"applied_twice":4`, `"bottom_attempts":120`, `"wasted_work":2300`,
+		`"failed_sent_writes":21`, `"failed_unsent_writes":22`, `"unsaid_writes":23`, `"overstated_writes":24`,
 		`"missing":7`, `"doubled":8`, `"out_of_order":9`, `"leases_lost":11`,
 	} {
 		if !strings.Contains(string(text), key) {
@@ -76,7 +79,8 @@ func TestFiguresInWords(t *testing.T) {
 	const want = " The new servers carried 0.97 × a fair share; from 2 s after the fault 0.4 % of attempts went where it struck; the share of the healed was back after 2.5 s; " +
 		"p99 was 10 ms before and 15 ms after; keys that moved: 80, from servers that were well: 2, still away at the end: 1; " +
 		"100.0 % of calls succeeded before the fault, 96.0 % from 5 s after its end; attempts at the bottom: 120; work for callers that had given up: 2.3 s; " +
-		"writes applied twice: 4; idempotent calls that failed: 5; messages missing: 7, doubled: 8, out of order: 9; leases lost: 11; " +
+		"writes applied twice: 4; writes that failed after they were sent: 21, without a word that they may have been applied: 23; " +
+		"writes that failed and were not sent: 22, with such a word all the same: 24; idempotent calls that failed: 5; messages missing: 7, doubled: 8, out of order: 9; leases lost: 11; " +
 		"connections closed to servers that were well: 3."
 	if got := full().words(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)

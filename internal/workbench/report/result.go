@@ -40,7 +40,7 @@ type Arm struct {
 	LastBad         float64          `json:"last_bad_ms"` // when after the first fault the last bad call was issued
 	Bad             int64            `json:"bad"`         // failed, or at least bad_after_ms long
 	MaxLag          float64          `json:"max_lag_ms"`  // how late the lab itself issued a call
-	BudgetUsed      float64          `json:"budget_used"` // repeats ÷ what a budget of 20 % + 1/s per client allows, at the worst
+	BudgetUsed      float64          `json:"budget_used"` // what a client adds ÷ what a budget of 20 % + 1/s allows it, at the worst
 	Timeline        []Slice          `json:"timeline"`    // by when calls were planned
 
 	Figures

@@ -11,20 +11,34 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/workbench/protocol"
 )
 
-// plannedKey marks the context of a call with the instant for which it was planned.
-type plannedKey struct{}
+// making is a call as its streams see it, by the context of the call.
+type making struct {
+	planned protocol.Instant // 0 before the run
+	streams atomic.Int32     // begun for it
+	sent    atomic.Bool      // the headers of one of them have left
+}
 
-// attempts counts the streams that a channel begins: retries by anyone and
-// grpc's own transparent ones belong to the call they repeat; streams without a
+// makingKey marks the context of a call with its *making.
+type makingKey struct{}
+
+// attempts counts the streams that the channel of a client begins: retries by anyone
+// and grpc's own transparent ones belong to the call they repeat; streams without a
 // call, such as probes, count when they begin. It also notes where they go, and
 // which connections end. Safe for concurrent use.
 type attempts struct {
 	recorder *atomic.Pointer[protocol.Recorder] // holds nil until the run is known
 	answered *sync.Map                          // local address of a connection -> name of the server that answered on it last
+	spending *spending
 }
 
 func newAttempts() attempts {
-	return attempts{recorder: &atomic.Pointer[protocol.Recorder]{}, answered: &sync.Map{}}
+	return attempts{recorder: &atomic.Pointer[protocol.Recorder]{}, answered: &sync.Map{}, spending: &spending{}}
+}
+
+// forClient counts the same for another client.
+func (a attempts) forClient() attempts {
+	a.spending = &spending{}
+	return a
 }
 
 // attemptKey marks the context of a stream with its *stream.
@@ -38,16 +52,24 @@ type connectionKey struct{}
 
 // HandleRPC counts the beginning of each stream and notes where it goes.
 func (a attempts) HandleRPC(ctx context.Context, event stats.RPCStats) {
+	call, ofCall := ctx.Value(makingKey{}).(*making)
 	switch event := event.(type) {
 	case *stats.Begin:
-		planned, ofCall := ctx.Value(plannedKey{}).(protocol.Instant)
-		if !ofCall {
-			planned = protocol.Now()
+		now := protocol.Now()
+		if !ofCall || call.streams.Add(1) > 1 {
+			a.spending.add(now)
+		}
+		planned := now
+		if ofCall {
+			planned = call.planned
 		}
 		if recorder := a.recorder.Load(); recorder != nil {
 			recorder.Attempt(planned)
 		}
 	case *stats.OutHeader:
+		if ofCall {
+			call.sent.Store(true)
+		}
 		if event.LocalAddr != nil {
 			if s, known := ctx.Value(attemptKey{}).(*stream); known {
 				s.local = event.LocalAddr.String()

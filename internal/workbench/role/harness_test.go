@@ -39,6 +39,13 @@ func (m *moody) Get(ctx context.Context, req *inventoryv1.GetRequest) (*inventor
 	return m.Service.Get(ctx, req)
 }
 
+func (m *moody) Reserve(ctx context.Context, req *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
+	if n := m.calls.Add(1); m.every > 0 && n%m.every == 0 {
+		return nil, status.Error(m.code, "in a mood")
+	}
+	return m.Service.Reserve(ctx, req)
+}
+
 // start serves until the test ends and returns a target for clients.
 func (m *moody) start(t *testing.T) string {
 	t.Helper()

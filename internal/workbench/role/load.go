@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,9 +30,10 @@ const (
 
 // client is one independent caller with a channel of its own.
 type client struct {
-	index int // among all clients of the run
-	stub  inventoryv1.InventoryClient
-	conn  channel
+	index    int // among all clients of the run
+	stub     inventoryv1.InventoryClient
+	conn     channel
+	spending *spending
 }
 
 // load is one load program.
@@ -55,12 +57,13 @@ func Load(ctx context.Context, order protocol.LoadOrder, contract []surefoot.Cli
 		}
 	}()
 	for i := range order.Clients {
+		counted := l.attempts.forClient()
 		conn, err := dial(protocol.Further{Client: order.Client, Target: order.Target, AttemptTimeout: order.AttemptTimeout, Timeout: order.Deadline},
-			contract, grpc.WithStatsHandler(l.attempts))
+			contract, grpc.WithStatsHandler(counted))
 		if err != nil {
 			return fmt.Errorf("arm %s: %w", order.Arm, err)
 		}
-		l.clients = append(l.clients, client{index: order.First + i, stub: inventoryv1.NewInventoryClient(conn), conn: conn})
+		l.clients = append(l.clients, client{index: order.First + i, stub: inventoryv1.NewInventoryClient(conn), conn: conn, spending: counted.spending})
 	}
 	l.streams = startStreams(ctx, order, l.clients)
 	defer l.streams.close()
@@ -100,7 +103,8 @@ func (l *load) settle(ctx context.Context) error {
 
 func (l *load) firstAnswer(ctx context.Context, c client) error {
 	for {
-		callCtx, cancel := context.WithTimeout(ctx, l.order.Deadline)
+		c.spending.call(protocol.Now())
+		callCtx, cancel := context.WithTimeout(context.WithValue(ctx, makingKey{}, &making{}), l.order.Deadline)
 		_, err := c.stub.Get(callCtx, &inventoryv1.GetRequest{Sku: sku})
 		cancel()
 		if err == nil {
@@ -141,6 +145,9 @@ func (l *load) run(ctx context.Context, run protocol.Go) error {
 		return err
 	}
 	l.streams.judge(run, &tally)
+	for _, c := range l.clients {
+		tally.BudgetUsed = max(tally.BudgetUsed, c.spending.worst(run))
+	}
 	return l.out.send(protocol.Line{Tally: &tally})
 }
 
@@ -189,8 +196,9 @@ type ask struct {
 // call is what every caller does, whatever the arm. counts says whether the call
 // belongs to the measured part.
 func (l *load) call(ctx context.Context, c client, one ask, counts bool) protocol.Outcome {
-	issued := protocol.Now()
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, plannedKey{}, one.planned), l.order.Deadline)
+	issued, making := protocol.Now(), &making{planned: one.planned}
+	c.spending.call(issued)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, makingKey{}, making), l.order.Deadline)
 	defer cancel()
 	if one.key > 0 {
 		ctx = metadata.AppendToOutgoingContext(ctx, scenario.KeyHeader, strconv.Itoa(one.key))
@@ -199,15 +207,26 @@ func (l *load) call(ctx context.Context, c client, one ask, counts bool) protoco
 		ctx = metadata.AppendToOutgoingContext(ctx, protocol.CallerHeader, strconv.FormatInt(int64(issued.Add(l.order.Deadline)), 10))
 	}
 	server, err := c.make(ctx, one)
+	took := protocol.Now().Sub(issued)
 	return protocol.Outcome{
 		Issued:  issued,
 		Planned: one.planned,
-		Took:    protocol.Now().Sub(issued),
+		Took:    took,
 		Code:    codeName(status.Code(err)),
 		Server:  server,
 		Key:     one.key,
 		Write:   one.write,
+		Name:    one.name,
+		Sent:    making.sent.Load(),
+		Says:    saysApplied(err),
 	}
+}
+
+// saysApplied says whether the error tells its reader, and a program as well, that
+// the call may have been applied.
+func saysApplied(err error) bool {
+	call, ours := errors.AsType[*surefoot.CallError](err)
+	return ours && call.MayHaveBeenApplied() && strings.Contains(err.Error(), "may have been applied")
 }
 
 // make makes the call and returns who answered.

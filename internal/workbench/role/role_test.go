@@ -100,6 +100,58 @@ func TestLoadCountsRepeatsAsAttempts(t *testing.T) {
 	}
 }
 
+// What became of writes that failed is counted with what their errors say of it.
+func TestErrorsOfWrites(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		client   scenario.Client
+		answered bool
+		says     bool
+	}{
+		{"surefoot's, after an answer", scenario.Surefoot, true, true},
+		{"grpc-go's, after an answer", scenario.GRPC, true, false},
+		{"surefoot's, and nobody is there", scenario.Surefoot, false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			target := freeAddress(t)
+			if test.answered {
+				server := &moody{Service: inventory.New("m"), every: 7, code: codes.Internal} // no breaker opens
+				target = server.start(t)
+			}
+			order := loadOrder(test.client, target)
+			order.Writes, order.Cold, order.Deadline = 100, true, 100*time.Millisecond
+			if test.answered {
+				order.Deadline = time.Minute
+			}
+			p := start(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+				return Load(ctx, order, patient(), in, out)
+			})
+			p.ready()
+			tally := p.tally(soon())
+			if err := <-p.ended; err != nil {
+				t.Fatal(err)
+			}
+			failed, got := tally.Calls-tally.OK, tally.Failed
+			sent, unsent := failed, int64(0)
+			if !test.answered {
+				sent, unsent = 0, failed
+			}
+			if failed == 0 || got.Sent != sent || got.Unsent != unsent || got.Overstated != 0 {
+				t.Errorf("%d failed: %+v", failed, got)
+			}
+			silent := int64(len(got.Silent))
+			if test.says && silent != 0 || !test.says && silent != failed {
+				t.Errorf("the errors of %d writes of %d are silent", silent, failed)
+			}
+			for name, was := range got.Silent {
+				if was != test.answered {
+					t.Errorf("write %s was sent: %v", name, was)
+				}
+			}
+		})
+	}
+}
+
 // An attempt belongs to its call, however late it is made.
 func TestAttemptsCountWithTheirCall(t *testing.T) {
 	now := protocol.Now()
@@ -118,7 +170,7 @@ func TestAttemptsCountWithTheirCall(t *testing.T) {
 		a := newAttempts()
 		ctx := t.Context()
 		if test.planned != 0 {
-			ctx = context.WithValue(ctx, plannedKey{}, test.planned)
+			ctx = context.WithValue(ctx, makingKey{}, &making{planned: test.planned})
 		}
 		a.HandleRPC(ctx, &stats.Begin{}) // before the run is known
 		a.recorder.Store(recorder)

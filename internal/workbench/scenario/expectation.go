@@ -30,35 +30,40 @@ const (
 	P99             Metric = "p99_ms"
 	Max             Metric = "max_ms"
 	BusiestOverMean Metric = "busiest_over_mean"
-	LastBad         Metric = "last_bad_ms"        // after the first fault
-	Closed          Metric = "closed_connections" // to servers that were well
-	NewShare        Metric = "new_share"          // of the servers that joined, ÷ their fair share, over the last NewShareOver
-	BadShare        Metric = "bad_share"          // of attempts, of the servers struck first, from Reaction later until they heal
-	Returned        Metric = "returned_ms"        // how long after healing the servers struck first had their share again
-	QuietP99        Metric = "quiet_p99_ms"       // of calls before the first fault
-	P99OverQuiet    Metric = "p99_over_quiet"     // p99 of calls later than Reaction after the first fault ÷ quiet_p99_ms
-	MovedKeys       Metric = "moved_keys"         // that another server than at first answered at some time
-	StrayKeys       Metric = "stray_keys"         // moved keys whose first server was never harmed
-	AwayKeys        Metric = "away_keys"          // that another server than at first still answered at the end
-	BadReplies      Metric = "bad_replies"        // kinds of bad replies of DNS that the clients were given
-	GoodputBefore   Metric = "goodput_before"     // calls before the first fault that succeeded ÷ those issued
-	GoodputAfter    Metric = "goodput_after"      // the same, from Recovery after the servers struck first have healed
-	BudgetUsed      Metric = "budget_used"        // repeats ÷ (0.2 × calls + 1/s per client), at the worst over BudgetWindow
-	BottomAttempts  Metric = "bottom_attempts"    // that the last layer of servers handled
-	WastedWork      Metric = "wasted_work"        // ms that servers spent on calls after their callers had given up
-	FailedReads     Metric = "failed_idempotent"  // failed calls that change nothing
-	AppliedTwice    Metric = "applied_twice"      // writes that were applied more than once
-	Missing         Metric = "missing"            // messages that those who watch did not get by the end, but for the last Arrival
-	Doubled         Metric = "doubled"            // messages that they got again
-	OutOfOrder      Metric = "out_of_order"       // messages that they got after a later one
-	LeasesLost      Metric = "leases_lost"        // leases that were not renewed in time
+	LastBad         Metric = "last_bad_ms"          // after the first fault
+	Closed          Metric = "closed_connections"   // to servers that were well
+	NewShare        Metric = "new_share"            // of the servers that joined, ÷ their fair share, over the last NewShareOver
+	BadShare        Metric = "bad_share"            // of attempts, of the servers struck first, from Reaction later until they heal
+	Returned        Metric = "returned_ms"          // how long after healing the servers struck first had their share again
+	QuietP99        Metric = "quiet_p99_ms"         // of calls before the first fault
+	P99OverQuiet    Metric = "p99_over_quiet"       // p99 of calls later than Reaction after the first fault ÷ quiet_p99_ms
+	MovedKeys       Metric = "moved_keys"           // that another server than at first answered at some time
+	StrayKeys       Metric = "stray_keys"           // moved keys whose first server was never harmed
+	AwayKeys        Metric = "away_keys"            // that another server than at first still answered at the end
+	BadReplies      Metric = "bad_replies"          // kinds of bad replies of DNS that the clients were given
+	GoodputBefore   Metric = "goodput_before"       // calls before the first fault that succeeded ÷ those issued
+	GoodputAfter    Metric = "goodput_after"        // the same, from Recovery after the servers struck first have healed
+	BudgetUsed      Metric = "budget_used"          // what a client adds ÷ (0.2 × its calls + 1/s), at the worst over BudgetWindow
+	BottomAttempts  Metric = "bottom_attempts"      // that the last layer of servers handled
+	WastedWork      Metric = "wasted_work"          // ms that servers spent on calls after their callers had given up
+	FailedReads     Metric = "failed_idempotent"    // failed calls that change nothing
+	AppliedTwice    Metric = "applied_twice"        // writes that were applied more than once
+	FailedSent      Metric = "failed_sent_writes"   // writes that failed though they were sent
+	FailedUnsent    Metric = "failed_unsent_writes" // writes that failed and were never sent
+	Unsaid          Metric = "unsaid_writes"        // of those sent or applied: the error does not say that they may have been applied
+	Overstated      Metric = "overstated_writes"    // of those not sent: the error says so
+	Missing         Metric = "missing"              // messages that those who watch did not get by the end, but for the last Arrival
+	Doubled         Metric = "doubled"              // messages that they got again
+	OutOfOrder      Metric = "out_of_order"         // messages that they got after a later one
+	LeasesLost      Metric = "leases_lost"          // leases that were not renewed in time
 )
 
 // Arrival is how long before the end of the run a message must have been sent to
 // be missed.
 const Arrival = 2 * time.Second
 
-// BudgetWindow is the time over which the extra load of repeats is measured.
+// BudgetWindow is the time over which the load that a client adds is measured, each
+// time that it adds something.
 const BudgetWindow = 10 * time.Second
 
 // Metrics lists all metrics.
@@ -67,6 +72,7 @@ func Metrics() []Metric {
 		Calls, Failed, Bad, AttemptsPerCall, P50, P99, Max, BusiestOverMean, LastBad, Closed,
 		NewShare, BadShare, Returned, QuietP99, P99OverQuiet, MovedKeys, StrayKeys, AwayKeys, BadReplies,
 		GoodputBefore, GoodputAfter, BudgetUsed, BottomAttempts, WastedWork, FailedReads, AppliedTwice,
+		FailedSent, FailedUnsent, Unsaid, Overstated,
 		Missing, Doubled, OutOfOrder, LeasesLost,
 	}
 }
@@ -112,7 +118,7 @@ func (s *Scenario) missing(m Metric, want Bound) string {
 			return "is measured where servers queue or call each other: add fleet.concurrency or fleet.layers"
 		}
 		return s.forgotten()
-	case FailedReads, AppliedTwice:
+	case FailedReads, AppliedTwice, FailedSent, FailedUnsent, Unsaid, Overstated:
 		if s.Load.Writes == 0 {
 			return "is for loads with calls that change something: add load.writes"
 		}
