@@ -152,6 +152,22 @@ func TestForgeries(t *testing.T) {
 			t.Errorf("got %q", err)
 		}
 	})
+	t.Run("as many as it takes to guess", func(t *testing.T) {
+		good := zone(a("svc.test.", 5, "10.0.0.1"))
+		s := serve(t, func(q query) (replies [][]byte) {
+			if q.network == "tcp" {
+				return good(q)
+			}
+			for range 20 {
+				replies = append(replies, forge(q)...)
+			}
+			return append(replies, evil(q, func(*dnsmessage.Message) {})) // guessed
+		})
+		got, err := lookup(t, setup{only: s, noIPv6: true}.resolver(t), "svc.test.")
+		if err != nil || texts(got.Addrs) != "10.0.0.1" {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	})
 }
 
 // TestLargeAnswer: 5,000 addresses, as many as two messages hold.

@@ -138,8 +138,13 @@ func (x *exchanger) query(q dnsmessage.Question, edns bool) (uint16, []byte, err
 	return id, msg, err
 }
 
+// maxIgnored is how many datagrams that do not answer the question mean that
+// somebody is guessing the id.
+const maxIgnored = 100
+
 // exchangeDatagrams ignores whatever does not answer the question, as a forged
-// datagram does not, and reads on until the time is up.
+// datagram does not, and reads on until the time is up. When there are too many of
+// them the reply is one that must be asked for over TCP (RFC 5452 §9.3).
 func exchangeDatagrams(ctx context.Context, conn net.Conn, msg []byte, id uint16, q dnsmessage.Question) (reply, error) {
 	if _, err := conn.Write(msg[2:]); err != nil {
 		return reply{}, ioError(ctx, err)
@@ -162,7 +167,9 @@ func exchangeDatagrams(ctx context.Context, conn net.Conn, msg []byte, id uint16
 		}
 		r, err := parseReply(buf[:n], id, q)
 		if errors.Is(err, errNotOurs) {
-			ignored++
+			if ignored++; ignored == maxIgnored {
+				return reply{truncated: true}, nil
+			}
 			continue
 		}
 		if err != nil {
