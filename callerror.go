@@ -18,14 +18,9 @@ import (
 type CallError struct {
 	// Call is what was asked for and what was tried.
 	Call observe.Call
-
-	err error // what ended the call
 }
 
-func newCallError(c observe.Call) error {
-	e := &CallError{Call: c, err: c.Err}
-	return e
-}
+func newCallError(c observe.Call) error { return &CallError{Call: c} }
 
 // MayHaveBeenApplied reports whether a handler may have done what the call
 // asked for although the call failed. For a method that changes state, false
@@ -55,16 +50,15 @@ func (e *CallError) Verdict() string {
 func (e *CallError) RepeatRefused() bool { return e.Call.RepeatRefused }
 
 // Unwrap returns the error that ended the call.
-func (e *CallError) Unwrap() error { return e.err }
+func (e *CallError) Unwrap() error { return e.Call.Err }
 
 // GRPCStatus returns the status that ended the call, unchanged.
-func (e *CallError) GRPCStatus() *status.Status { return status.Convert(e.err) }
+func (e *CallError) GRPCStatus() *status.Status { return status.Convert(e.Call.Err) }
 
 // Error returns the error that ended the call and, in one line, its story.
 func (e *CallError) Error() string {
 	var b strings.Builder
-	b.WriteString(e.err.Error())
-	fmt.Fprintf(&b, " [%s to %s, %v", e.Call.Method, e.Call.Target, e.Call.Duration.Round(10*time.Microsecond))
+	fmt.Fprintf(&b, "%v [%s to %s, %v", e.Call.Err, e.Call.Method, e.Call.Target, e.Call.Duration.Round(10*time.Microsecond))
 	if e.Call.MayHaveBeenApplied {
 		b.WriteString(", may have been applied")
 	}

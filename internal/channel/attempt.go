@@ -110,8 +110,9 @@ func (a *attemptState) invoke(method string, req, reply any, cc *grpc.ClientConn
 func (a *attemptState) leaveUnless(returned *bool) {
 	if !*returned {
 		a.end()
-		a.settleGroup(outcome.Abandoned).tell()
+		inGroup := a.settleGroup(outcome.Abandoned)
 		a.testify(outcome.None, false)
+		inGroup.tell()
 	}
 }
 

@@ -151,9 +151,10 @@ func (s *callState) attemptStart(a *attemptState) {
 func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	timedOut := a.end()
 	if err == nil {
-		a.settleGroup(outcome.Success).tell()
+		inGroup := a.settleGroup(outcome.Success)
 		a.testify(outcome.Good, false)
 		a.learn(outcome.Success)
+		inGroup.tell()
 		if a.hedge == nil && s.hedges.unused() && s.trouble == nil && !s.observed() && !timedOut {
 			return attempt.Step{}, nil
 		}
@@ -161,9 +162,10 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	now := time.Now()
 	v, evidence, pushback := a.judge(err, now)
 	if err != nil {
-		a.settleGroup(v).tell()
+		inGroup := a.settleGroup(v)
 		a.testify(evidence, timedOut || v == outcome.Expired)
 		a.learn(v)
+		inGroup.tell()
 	}
 	switch v {
 	case outcome.Unprocessed:

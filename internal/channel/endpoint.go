@@ -80,10 +80,12 @@ func (e *endpoint) weight() uint32 { return max(attribute.Weight(e.found), 1) }
 
 func (e *endpoint) zone() string { return attribute.Zone(e.found) }
 
-// regroup numbers the group that the resolver says.
+// regroup numbers the group that the resolver says. mu is held.
 func (e *endpoint) regroup(c *Channel) {
 	n, err := c.groups.number(attribute.Group(e.found))
-	c.problem(err)
+	if err != nil {
+		c.later(func() { c.problem(err) })
+	}
 	e.group.Store(n)
 }
 

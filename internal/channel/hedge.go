@@ -187,7 +187,7 @@ func (h *hedges) run(a *attemptState) {
 	step, err := h.call.finish(a, err)
 	returned = true
 	if step.Action != attempt.Await {
-		h.next <- ended{step, err, a}
+		h.decide(ended{step, err, a})
 	}
 }
 
@@ -204,9 +204,16 @@ func (h *hedges) fail(a *attemptState, panicked any) {
 	}
 	h.mu.Unlock()
 	h.abandon()
+	h.decide(ended{step: attempt.Step{Action: attempt.Done}, attempt: a})
+}
+
+// decide tells the caller's goroutine what to do next, if it waits. It has
+// something to wake up for already, or will panic, if next is full: one attempt
+// ends the call, and others may panic meanwhile.
+func (h *hedges) decide(e ended) {
 	select {
-	case h.next <- ended{step: attempt.Step{Action: attempt.Done}, attempt: a}:
-	default: // whoever waits has something to wake up for
+	case h.next <- e:
+	default:
 	}
 }
 

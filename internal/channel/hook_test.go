@@ -2,6 +2,7 @@ package channel_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,9 +10,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot"
+	"github.com/surefoot-rpc/surefoot/endpoint"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -83,4 +86,31 @@ func TestClientMayBeClosedInAHook(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A resolver's mistake is told while nothing is locked that the client needs.
+func TestClientMayBeClosedInAHookThatHearsOfTooManyGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var client atomic.Pointer[surefoot.Client]
+		closed := make(chan error, 1)
+		w := newWorld(t, 1, nil, surefoot.WithObserver(&observe.Observer{Problem: func(error) { closed <- client.Load().Close() }}))
+		defer w.servers[0].grpc.Stop()
+		client.Store(w.client)
+		w.warm()
+		st := w.state(w.servers[0])
+		for i := range 65 {
+			st.Endpoints = append(st.Endpoints, endpoint.WithGroup(resolver.Endpoint{
+				Addresses: []resolver.Address{{Addr: fmt.Sprint("unreachable ", i)}},
+			}, fmt.Sprint("group ", i)))
+		}
+		go w.names.UpdateState(st)
+		select {
+		case err := <-closed:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("Close does not return, or was not called")
+		}
+	})
 }

@@ -202,3 +202,80 @@ func weakly(f func(context.Context)) weak.Pointer[held] {
 }
 
 type held struct{ context.Context }
+
+// A hook that hears of the breaker of a group, and panics, keeps no attempt in
+// flight that would keep calls from its endpoint.
+func TestAHookOfAGroupsBreakerThatPanicsKeepsNothingInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var armed atomic.Bool
+		c := newCells(t, "xy", &surefootv1.Breaker{PerGroup: new(true), ConsecutiveFailures: new(int32(2)), OpenMs: new(int64(1000))},
+			contractOf(nil, &surefootv1.Service{Balance: &surefootv1.Balance{Policy: &surefootv1.Balance_LeastRequest{LeastRequest: &surefootv1.LeastRequest{}}}}),
+			surefoot.WithObserver(&observe.Observer{Breaker: func(b observe.BreakerChange) {
+				if armed.Load() && b.To == "open" {
+					panic("a hook")
+				}
+			}}))
+		defer c.close()
+		armed.Store(true)
+		c.fail("a", true)
+		var panicked any
+		for range 100 {
+			if panicked == nil {
+				panicked = recovered(func() { _ = c.reserve(t.Context()) })
+			}
+		}
+		if panicked != "a hook" {
+			t.Fatalf("recovered %v: no breaker opened", panicked)
+		}
+		armed.Store(false)
+		c.fail("a", false)
+		for range 30 { // until its breaker is closed
+			time.Sleep(time.Second)
+			_ = c.reserve(t.Context())
+		}
+		c.counts()
+		for range 100 {
+			if err := c.reserve(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := c.counts(); got["a"] == 0 {
+			t.Errorf("calls by server: %v", got)
+		}
+	})
+}
+
+// One hedge has answered, another one panics because of that, and so does the
+// attempt on the caller's goroutine: nobody waits for a third.
+func TestEveryAttemptOfAHedgedCallMayPanicAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var st stage
+		st.play = func(ctx context.Context, n int64, s *server) (*inventoryv1.GetResponse, error) {
+			if n == 2 {
+				return st.answer(ctx, s, 2*hedgeDelay)
+			}
+			return st.answer(ctx, s, time.Hour)
+		}
+		w := newWorld(t, 3, st.setup, trusting(), hedging(func(_ *surefootv1.Service, m *surefootv1.Method) {
+			m.Hedge.MaxHedges = new(int32(2))
+		}), surefoot.WithObserver(&observe.Observer{AttemptDone: func(_ context.Context, _ string, a observe.Attempt) {
+			if a.Number == 2 && a.Verdict == "success" {
+				time.Sleep(time.Second) // virtual: the others have panicked by then
+			}
+		}}), surefoot.WithAttemptInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			err := invoker(ctx, method, req, reply, cc, opts...)
+			if status.Code(err) == codes.Canceled {
+				panic("an interceptor")
+			}
+			return err
+		}, nil))
+		defer w.close()
+		w.warm()
+		if p := recovered(func() { _, _ = w.stub.Get(t.Context(), it) }); p != "an interceptor" {
+			t.Errorf("recovered %v", p)
+		}
+		if n := st.arrived.Load(); n != 3 {
+			t.Errorf("%d attempts", n)
+		}
+	})
+}
