@@ -21,14 +21,18 @@ func (a *alarm) in(b *fleet, d time.Duration, do func()) {
 		a.timer.Reset(d)
 		return
 	}
-	a.timer = time.AfterFunc(d, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if a.set && !b.closed {
-			a.set = false
-			do()
-		}
-	})
+	a.timer = time.AfterFunc(d, func() { a.ring(b, do) })
+}
+
+// ring is run by the timer. It may have waited for mu while the alarm was put
+// off: then the timer runs once more.
+func (a *alarm) ring(b *fleet, do func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a.set && !b.closed && b.channel.clock() >= a.at {
+		a.set = false
+		do()
+	}
 }
 
 // stop unsets the alarm.

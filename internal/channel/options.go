@@ -26,16 +26,12 @@ type userOptions struct {
 
 // takeOptions returns the options that every attempt gets, what was taken out
 // of opts to act once, nil if nothing was, and p narrowed by what opts say.
-// Most calls have none of these: then opts and p are returned as they are. For a
-// stream, which is one after the other, grpc-go fills in what is the user's
-// (once is false).
-func takeOptions(opts []grpc.CallOption, p *policy.Method, once bool) ([]grpc.CallOption, *userOptions, *policy.Method) {
+// Most calls have none of these: then opts and p are returned as they are.
+func takeOptions(opts []grpc.CallOption, p *policy.Method) ([]grpc.CallOption, *userOptions, *policy.Method) {
 	special := false
 	for _, o := range opts {
 		switch o.(type) {
-		case grpc.HeaderCallOption, grpc.TrailerCallOption, grpc.PeerCallOption:
-			special = special || once
-		case grpc.OnFinishCallOption, call.Option:
+		case grpc.HeaderCallOption, grpc.TrailerCallOption, grpc.PeerCallOption, grpc.OnFinishCallOption, call.Option:
 			special = true
 		}
 	}
@@ -46,9 +42,14 @@ func takeOptions(opts []grpc.CallOption, p *policy.Method, once bool) ([]grpc.Ca
 	rest := make([]grpc.CallOption, 0, len(opts)+3)
 	for _, o := range opts {
 		switch o := o.(type) {
+		case grpc.HeaderCallOption:
+			u.headers = append(u.headers, o.HeaderAddr)
+		case grpc.TrailerCallOption:
+			u.trailers = append(u.trailers, o.TrailerAddr)
+		case grpc.PeerCallOption:
+			u.peers = append(u.peers, o.PeerAddr)
 		case grpc.OnFinishCallOption:
 			u.finish = append(u.finish, o.OnFinish)
-			continue
 		case call.Option:
 			if key := o.IdempotencyKey(); key != "" {
 				u.key = key
@@ -56,22 +57,9 @@ func takeOptions(opts []grpc.CallOption, p *policy.Method, once bool) ([]grpc.Ca
 			}
 			narrowed := call.Apply(*p, o)
 			p = &narrowed
-			continue
+		default:
+			rest = append(rest, o)
 		}
-		if once {
-			switch o := o.(type) {
-			case grpc.HeaderCallOption:
-				u.headers = append(u.headers, o.HeaderAddr)
-				continue
-			case grpc.TrailerCallOption:
-				u.trailers = append(u.trailers, o.TrailerAddr)
-				continue
-			case grpc.PeerCallOption:
-				u.peers = append(u.peers, o.PeerAddr)
-				continue
-			}
-		}
-		rest = append(rest, o)
 	}
 	if len(u.headers) > 0 {
 		rest = append(rest, grpc.Header(&u.header))
@@ -115,9 +103,8 @@ func (u *userOptions) reset() {
 	}
 }
 
-// deliver hands the last attempt's values to the user, and says that the call
-// is over.
-func (u *userOptions) deliver(err error) {
+// deliver hands the last attempt's values to the user.
+func (u *userOptions) deliver() {
 	if u == nil {
 		return
 	}
@@ -131,6 +118,13 @@ func (u *userOptions) deliver(err error) {
 		if u.peer.Addr != nil {
 			*p = u.peer
 		}
+	}
+}
+
+// finished says that the call is over.
+func (u *userOptions) finished(err error) {
+	if u == nil {
+		return
 	}
 	for _, f := range u.finish {
 		f(err)

@@ -169,7 +169,9 @@ func (s *streamState) decided() {
 	if s.attempt == nil && !s.over { // an interceptor has panicked
 		s.giveBack()
 	}
-	s.settle() // unlocks
+	end := s.settle()
+	s.mu.Unlock()
+	s.tellEnd(end)
 }
 
 // failed takes the attempt whose stream has failed, with its error; nil if none

@@ -10,9 +10,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/internal/series"
 	"github.com/surefoot-rpc/surefoot/internal/wire"
@@ -26,16 +26,14 @@ import (
 // opened again until its first message has come, see serverStream.
 func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	m := c.methods.lookup(method, c.problem)
-	opts, user, p := takeOptions(opts, &m.Stream, false)
+	opts, user, p := takeOptions(opts, &m.Stream)
 	ctx, err := user.bring(ctx, method, p)
 	s := &streamState{callState: c.newCall(ctx, method, m, p, nil), user: user}
-	s.cc, s.patience, s.opts = cc, c.patience(opts, p.WaitForReady), opts
+	s.cc, s.patience = cc, c.patience(opts, p.WaitForReady)
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	defer s.giveBackUnlessOpen()
 	s.dial = func(a *attemptState) (grpc.ClientStream, error) {
-		if s.machine.Made() > 1 {
-			forgetAll(opts)
-		}
+		user.reset()
 		returned := false
 		defer a.leaveUnless(&returned)
 		cs, err := streamer(a, desc, cc, method, opts...)
@@ -62,7 +60,6 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 type streamState struct {
 	*callState
 	user   *userOptions
-	opts   []grpc.CallOption                              // the user's, but for those in user
 	dial   func(*attemptState) (grpc.ClientStream, error) // makes an attempt
 	series *series.Series                                 // that the stream is one of, nil if none
 
@@ -146,6 +143,8 @@ type opened struct {
 
 	state *streamState
 
+	single bool // one message from the server ends it
+
 	// Guarded by the state's mu.
 	ended bool
 	err   error
@@ -155,18 +154,21 @@ type opened struct {
 // finished is called by grpc-go once for each stream that it tried to open, when
 // it has filled in what the user asked for.
 func (o *opened) finished(err error) {
-	hideOwn(o.state.opts)
-	o.state.mu.Lock()
+	s := o.state
+	s.mu.Lock()
 	o.ended, o.err = true, err
+	end := s.settle()
 	if o.done != nil {
 		close(o.done)
 	}
-	o.state.settle() // unlocks
+	s.mu.Unlock()
+	s.tellEnd(end)
 }
 
-// await waits for finished, once grpc-go has returned an error that ends the
-// stream. Whoever cancels a stream ends it on another goroutine, which may not
-// have come to finished yet, and then nobody would know what the error means.
+// await waits for finished, once grpc-go has returned what ends the stream.
+// Whoever cancels a stream ends it on another goroutine, which may not have come
+// to finished yet, and then nobody would know what an error means, and the user's
+// options would be filled in while he looks at them.
 func (o *opened) await() {
 	o.state.mu.Lock()
 	if o.ended {
@@ -183,7 +185,7 @@ func (o *opened) await() {
 
 func (o *opened) RecvMsg(m any) error {
 	err := o.ClientStream.RecvMsg(m)
-	if err != nil {
+	if err != nil || o.single {
 		o.await()
 	}
 	return err
@@ -219,7 +221,7 @@ func (c *Channel) open(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Clie
 		return streamer(ctx, desc, cc, method, opts...)
 	}
 	own, _ := opts[i].(streamOption)
-	o := &opened{state: own.state}
+	o := &opened{state: own.state, single: !desc.ServerStreams}
 	opts = slices.Clone(opts)
 	opts[i] = grpc.OnFinish(o.finished)
 	cs, err := streamer(ctx, desc, cc, method, opts...)
@@ -245,7 +247,9 @@ func (s *streamState) open(a *attemptState, cs grpc.ClientStream) openStream {
 	}
 	s.mu.Lock()
 	s.attempt = a
-	s.settle() // unlocks
+	end := s.settle()
+	s.mu.Unlock()
+	s.tellEnd(end)
 	return openStream{cs, a.watch}
 }
 
@@ -259,26 +263,48 @@ func seriesOf(opts []grpc.CallOption) *series.Series {
 	return nil
 }
 
+// An ending is what there is to tell of the end of a stream. Hooks may use the
+// stream: they run when mu is not held.
+type ending struct {
+	attempt *attemptState // that ended with it, nil if none did
+	breaker *breaker.Change
+	group   change
+	call    observe.Call
+}
+
 // settle ends the call once the stream was open and has ended, unless somebody
-// is about to decide what that means. It is called with mu held and releases
-// it: whoever reads the stream waits for the call's error, and the hooks, which
-// may use the stream, run afterwards.
-func (s *streamState) settle() {
+// is about to decide what that means, and returns what to tell then. mu is held.
+func (s *streamState) settle() (e ending) {
 	if s.attempt == nil || s.over || s.deciding || s.latest == nil || !s.latest.ended {
-		s.mu.Unlock()
+		return ending{}
+	}
+	err := s.end(s.attempt, s.latest.err)
+	e.attempt, e.group = s.attempt, s.attempt.settleGroup(s.ended(err))
+	s.close(&e, err)
+	return e
+}
+
+// close ends the call with err. mu is held.
+func (s *streamState) close(e *ending, err error) {
+	s.over = true
+	e.breaker = s.callState.settle(err)
+	e.call = s.conclude(err)
+	s.err = e.call.Err
+	s.user.deliver()
+}
+
+// tellEnd tells of the end of the call, if it has come.
+func (s *streamState) tellEnd(e ending) {
+	if e.call.Method == "" {
 		return
 	}
-	s.over = true
-	err := s.end(s.attempt, s.latest.err)
-	changed := s.callState.settle(err)
-	inGroup := s.attempt.settleGroup(s.ended(err))
-	done := s.conclude(err)
-	s.err = done.Err
-	s.mu.Unlock()
-	s.guard.tell(changed)
-	inGroup.tell()
-	s.attemptDone(s.attempt)
-	s.tellAll(done)
+	s.guard.tell(e.breaker)
+	e.group.tell()
+	if e.attempt != nil {
+		s.attemptDone(e.attempt)
+	}
+	s.callDone(e.call)
+	s.user.finished(e.call.Err)
 }
 
 // giveBackUnlessOpen gives back what the call holds of its breaker if it ends
@@ -301,24 +327,15 @@ func (s *streamState) answered() {
 	inGroup.tell()
 }
 
-// tellAll says that the call is over.
-func (s *streamState) tellAll(done observe.Call) {
-	s.callDone(done)
-	s.user.deliver(done.Err)
-}
-
 // fail ends the call with err, after its last attempt, and returns the caller's
 // error.
 func (s *streamState) fail(err error) error {
+	var e ending
 	s.mu.Lock()
-	s.over = true
-	changed := s.callState.settle(err)
-	done := s.conclude(err)
-	s.err = done.Err
+	s.close(&e, err)
 	s.mu.Unlock()
-	s.guard.tell(changed)
-	s.tellAll(done)
-	return done.Err
+	s.tellEnd(e)
+	return e.call.Err
 }
 
 // tell returns the error that ended the stream in place of grpc-go's own. EOF
@@ -353,27 +370,3 @@ func (cs *clientStream) RecvMsg(m any) error {
 }
 
 func (cs *clientStream) SendMsg(m any) error { return cs.state.tell(cs.openStream.SendMsg(m)) }
-
-// hideOwn leaves in the trailers that grpc-go has filled in what is the user's.
-func hideOwn(opts []grpc.CallOption) {
-	for _, o := range opts {
-		if t, ok := o.(grpc.TrailerCallOption); ok {
-			*t.TrailerAddr = wire.HideOwn(*t.TrailerAddr)
-		}
-	}
-}
-
-// forgetAll empties what grpc-go has filled in for the user when an attempt
-// ended that is not the last.
-func forgetAll(opts []grpc.CallOption) {
-	for _, o := range opts {
-		switch o := o.(type) {
-		case grpc.HeaderCallOption:
-			*o.HeaderAddr = nil
-		case grpc.TrailerCallOption:
-			*o.TrailerAddr = nil
-		case grpc.PeerCallOption:
-			*o.PeerAddr = peer.Peer{}
-		}
-	}
-}

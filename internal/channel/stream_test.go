@@ -174,3 +174,33 @@ func TestAbandonedStreamEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// Whoever is told the end of a stream may look at what it was to fill in, also if
+// another goroutine ended it. The race detector is what fails.
+func TestTheOptionsOfACancelledStreamAreFilledInBeforeItsErrorIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, func(s *server) {
+			s.watch = func(_ *inventoryv1.WatchRequest, w inventoryv1.Inventory_WatchServer) error {
+				<-w.Context().Done()
+				return w.Context().Err()
+			}
+		})
+		defer w.close()
+		w.warm()
+		for range 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			header, trailer := metadata.MD{"before": nil}, metadata.MD{"before": nil}
+			stream, err := w.stub.Watch(ctx, watchRequest, grpc.Header(&header), grpc.Trailer(&trailer))
+			if err != nil {
+				t.Fatal(err)
+			}
+			go cancel()
+			if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
+				t.Errorf("got %v", err)
+			}
+			if _, is := trailer["before"]; is || len(header) != 0 {
+				t.Errorf("header %v, trailer %v", header, trailer)
+			}
+		}
+	})
+}

@@ -14,7 +14,7 @@ import (
 // caller's goroutine and into the caller's reply.
 func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	m := c.methods.lookup(method, c.problem)
-	opts, user, p := takeOptions(opts, &m.Unary, true)
+	opts, user, p := takeOptions(opts, &m.Unary)
 	ctx, err := user.bring(ctx, method, p)
 	s := c.newCall(ctx, method, m, p, req)
 	s.cc, s.patience = cc, c.patience(opts, p.WaitForReady)
@@ -53,7 +53,8 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 				err = done.Err
 				s.callDone(done)
 			}
-			user.deliver(err)
+			user.deliver()
+			user.finished(err)
 			return err
 		}
 		if step.Action == attempt.Start {

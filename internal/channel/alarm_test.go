@@ -1,0 +1,35 @@
+package channel
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A timer that fires while the fleet is busy putting the alarm off does not ring
+// it early.
+func TestAnAlarmThatWasPutOffDoesNotRingBeforeItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fleet{channel: &Channel{epoch: time.Now().Add(-1)}}
+		var a alarm
+		var rang []time.Duration
+		ring := func() { rang = append(rang, b.channel.clock()-1) }
+		set := func(d time.Duration) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			a.stop()
+			a.in(b, d, ring)
+		}
+		set(time.Second)
+		set(time.Minute)
+		a.ring(b, ring) // as the timer of the first does if it was too late to stop it
+		if len(rang) != 0 {
+			t.Fatalf("rang after %v", rang)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(rang) != 1 || rang[0] != time.Minute {
+			t.Errorf("rang after %v, want once after 1m", rang)
+		}
+	})
+}
