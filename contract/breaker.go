@@ -37,7 +37,7 @@ func applyBreaker(b policy.Breaker, bo *surefootv1.Breaker) policy.Breaker {
 
 // futileBreaker reports what the options of a method set of its breaker, which
 // is b with all that is inherited, beside what keeps it from taking effect.
-func (p *problems) futileBreaker(at place, bo *surefootv1.Breaker, b policy.Breaker) {
+func (p *problems) futileBreaker(at place, prefix string, bo *surefootv1.Breaker, b policy.Breaker) {
 	if bo == nil {
 		return
 	}
@@ -45,7 +45,7 @@ func (p *problems) futileBreaker(at place, bo *surefootv1.Breaker, b policy.Brea
 	futile := func(why, how string, fields ...string) {
 		for _, f := range fields {
 			if said(f) {
-				p.add(at, "breaker."+f, fmt.Sprintf("is %s, but %s, so it could never take effect: %s, or remove it",
+				p.add(at, prefix+"breaker."+f, fmt.Sprintf("is %s, but %s, so it could never take effect: %s, or remove it",
 					saying(bo.ProtoReflect(), f), why, how))
 			}
 		}

@@ -202,19 +202,19 @@ func (t *Table) compileService(sd protoreflect.ServiceDescriptor, methods map[st
 			// What one who gives less time than the .proto leaves of its limits is no
 			// mistake of either.
 			if mo == nil {
-				p.futileStream(at, d.options)
+				p.futileStream(at, "", d.options)
 			} else {
-				p.futileStream(at, mo)
+				p.futileStream(at, "", mo)
 			}
 		case d.options.GetStream() != nil:
-			p.add(at, "stream", "is set, but the method is unary: remove it")
+			p.add(at, "stream", ofUnary)
 		default:
-			p.futile(at, narrowed(d.options, mo), safety, base.unary)
+			p.futile(at, "", narrowed(d.options, mo), safety, base.unary)
 		}
 		m := base.method(at, d.options, safety, streams, p)
 		p.cursor(at, m.Stream.Resume, md)
 		p.keyField(at, m.IdempotencyKey, md)
-		p.futileBreaker(at, narrowed(d.options, mo).GetBreaker(), m.Breaker)
+		p.futileBreaker(at, "", narrowed(d.options, mo).GetBreaker(), m.Breaker)
 		m = profiles.apply(t.house.profiles.apply(m, "", p), string(md.Name()), p)
 		methods[fullMethod(sd.FullName(), md.Name())] = &Methods{Unary: m, Stream: m}
 	}
@@ -232,6 +232,7 @@ func (t *Table) compileUndescribed(o outside, methods map[string]*Methods, p *pr
 	}
 	base := t.house.inherit(at, opts.GetDefaults(), p)
 	profiles := t.newProfiles(opts.GetProfiles(), at, base, slices.Collect(maps.Keys(c.GetMethods())), p)
+	profiles.unseen = true
 	layered := func(m policy.Method, name string, p *problems) policy.Method {
 		return profiles.apply(t.house.profiles.apply(m, "", p), name, p)
 	}
@@ -249,11 +250,11 @@ func (t *Table) compileUndescribed(o outside, methods map[string]*Methods, p *pr
 			level = surefootv1.IdempotencyLevel_IDEMPOTENCY_UNKNOWN
 		}
 		safety := safetyOf(int32(level))
-		p.futile(at, mo, safety, base.unary)
-		p.futileStream(at, mo)
+		p.futile(at, "", mo, safety, base.unary)
+		p.futileStream(at, "", mo)
 		var asStream problems // what suits one form need not suit the other
 		unary := base.method(at, mo, safety, streams{}, p)
-		p.futileBreaker(at, mo.GetBreaker(), unary.Breaker)
+		p.futileBreaker(at, "", mo.GetBreaker(), unary.Breaker)
 		p.keyField(at, unary.IdempotencyKey, nil)
 		methods[fullMethod(protoreflect.FullName(c.GetServiceName()), protoreflect.Name(name))] = &Methods{
 			Unary:  layered(unary, name, p),

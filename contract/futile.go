@@ -12,29 +12,29 @@ import (
 // futile reports what the options of a unary method set themselves and what
 // can never take effect. What a method inherits was written for others too, and
 // may suit those.
-func (p *problems) futile(at place, mo *surefootv1.Method, safety policy.Safety, inherited policy.Method) {
+func (p *problems) futile(at place, prefix string, mo *surefootv1.Method, safety policy.Safety, inherited policy.Method) {
 	if mo.GetIdempotencyKey().GetPlace() != nil && safety.Repeatable() {
-		p.add(at, "idempotency_key", "is set, but the method is idempotent with or without one, so it could never take effect: remove it")
+		p.add(at, prefix+"idempotency_key", "is set, but the method is idempotent with or without one, so it could never take effect: remove it")
 	}
 	if ro := mo.GetRetry(); ro.GetMaxAttempts() == 1 && len(ro.GetCodes()) > 0 {
-		p.add(at, "retry.codes", fmt.Sprintf("lists %v, but max_attempts is 1, so they could never take effect: "+
+		p.add(at, prefix+"retry.codes", fmt.Sprintf("lists %v, but max_attempts is 1, so they could never take effect: "+
 			"raise retry.max_attempts, or remove the codes", ro.GetCodes()))
 	}
 	once := !safety.Repeatable() && applyAttempts(inherited, mo, true).IdempotencyKey == (policy.Key{})
 	if ms := mo.GetAttemptTimeoutMs(); ms > 0 && ms <= maxMillis && once {
-		p.add(at, "attempt_timeout_ms", fmt.Sprintf("is %d, but the method is not idempotent, so it could never take effect: "+
+		p.add(at, prefix+"attempt_timeout_ms", fmt.Sprintf("is %d, but the method is not idempotent, so it could never take effect: "+
 			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, name an idempotency_key, or remove it", ms))
 	}
 	if mo.GetAttemptTimeoutObserved().GetQuantilePermille() > 0 && once {
-		p.add(at, "attempt_timeout_observed", "is set, but the method is not idempotent, so it could never take effect: "+
+		p.add(at, prefix+"attempt_timeout_observed", "is set, but the method is not idempotent, so it could never take effect: "+
 			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, name an idempotency_key, or remove it")
 	}
-	p.futileHedge(at, mo, !safety.Repeatable())
+	p.futileHedge(at, prefix, mo, !safety.Repeatable())
 	if ms := mo.GetRetry().GetMaxElapsedMs(); ms > 0 && mo.GetRetry().GetMaxAttempts() == 1 {
-		p.add(at, "retry.max_elapsed_ms", fmt.Sprintf("is %d, but max_attempts is 1, so it could never take effect: "+
+		p.add(at, prefix+"retry.max_elapsed_ms", fmt.Sprintf("is %d, but max_attempts is 1, so it could never take effect: "+
 			"raise retry.max_attempts, or remove it", ms))
 	} else if deadline := mo.GetDeadlineMs(); ms > 0 && deadline > 0 && ms >= deadline && mo.GetDeadlinePerKibUs() == 0 {
-		p.add(at, "retry.max_elapsed_ms", fmt.Sprintf("is %d, but the deadline of %d ms comes first, so it could never take effect: "+
+		p.add(at, prefix+"retry.max_elapsed_ms", fmt.Sprintf("is %d, but the deadline of %d ms comes first, so it could never take effect: "+
 			"lower it, or remove it", ms, deadline))
 	}
 }

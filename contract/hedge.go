@@ -23,18 +23,18 @@ func applyHedge(m policy.Method, mo *surefootv1.Method) policy.Method {
 
 // futileHedge reports hedges of a unary method that could never start. unsafe says
 // that it is not idempotent.
-func (p *problems) futileHedge(at place, mo *surefootv1.Method, unsafe bool) {
+func (p *problems) futileHedge(at place, prefix string, mo *surefootv1.Method, unsafe bool) {
 	h := mo.GetHedge()
 	if h == nil || h.MaxHedges != nil && h.GetMaxHedges() == 0 {
 		return
 	}
 	if unsafe {
-		p.add(at, "hedge", "is set, but the method is not idempotent, so it could be applied twice: "+
+		p.add(at, prefix+"hedge", "is set, but the method is not idempotent, so it could be applied twice: "+
 			"set option idempotency_level = IDEMPOTENT (or NO_SIDE_EFFECTS) if that is true of it, or remove it; "+
 			"calls with an idempotency_key are repeated, and not hedged")
 	}
 	if mo.GetRetry().GetMaxAttempts() == 1 {
-		p.add(at, "hedge", "is set, but max_attempts is 1 and a hedge is an attempt, so it could never take effect: "+
+		p.add(at, prefix+"hedge", "is set, but max_attempts is 1 and a hedge is an attempt, so it could never take effect: "+
 			"raise retry.max_attempts, or remove it")
 	}
 }

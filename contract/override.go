@@ -127,19 +127,30 @@ func (t *Table) checkOverrides(targets []target, p *problems) {
 		}
 	}
 	for _, o := range t.overrides {
-		if !o.own() {
-			continue
-		}
 		sd := services[o.service]
 		if sd == nil {
 			sd = serviceNamed(o.service)
 		}
-		if sd != nil && sd.Methods().ByName(protoreflect.Name(o.method)) == nil {
+		if sd != nil && !o.own() && o.says.GetStream() != nil && !anyStreams(sd) {
+			var none problems
+			none.add(o.at, "set.stream", "is set, but no method of the service streams: remove it")
+			t.conflicts = append(t.conflicts, none.list...)
+		}
+		if sd != nil && o.own() && sd.Methods().ByName(protoreflect.Name(o.method)) == nil {
 			at := o.at
 			at.name = ""
 			p.add(at, "methods", fmt.Sprintf("names %q, which the service does not have: %s", o.method, nearest.Hint(o.method, bare(sd))))
 		}
 	}
+}
+
+func anyStreams(sd protoreflect.ServiceDescriptor) bool {
+	for i := range sd.Methods().Len() {
+		if md := sd.Methods().Get(i); md.IsStreamingClient() || md.IsStreamingServer() {
+			return true
+		}
+	}
+	return false
 }
 
 // override applies the overrides to methods, by full name. One of a single
@@ -187,18 +198,28 @@ func serviceNamed(name string) protoreflect.ServiceDescriptor {
 // the overrides that match it.
 func (t *Table) overridden(full string, m *Methods, p *problems) *Methods {
 	out := *m
+	known := m.Stream == m.Unary
 	for _, o := range t.overrides {
 		if !o.matches(full) {
 			continue
 		}
 		at := o.at
 		at.service, at.name = split(full)
+		of := several
+		switch {
+		case o.own() && known:
+			of = one
+		case o.own() && t.given(at):
+			of = unseen
+		case o.own():
+			of = unknown
+		}
 		var wrong problems
-		next := Methods{Unary: over(out.Unary, at, "set.", o.says, o.own(), o.told, &wrong)}
-		if out.Stream == out.Unary {
+		next := Methods{Unary: over(out.Unary, at, "set.", o.says, of, o.told, &wrong)}
+		if known {
 			next.Stream = next.Unary
 		} else { // nobody knows whether it streams: what suits one form need not suit the other
-			next.Stream = over(out.Stream, at, "set.", o.says, o.own(), o.told, &problems{})
+			next.Stream = over(out.Stream, at, "set.", o.says, of, o.told, &problems{})
 		}
 		if len(wrong.list) == 0 {
 			out = next
@@ -211,6 +232,11 @@ func (t *Table) overridden(full string, m *Methods, p *problems) *Methods {
 		}
 	}
 	return &out
+}
+
+// given reports whether there is a contract outside of a .proto for the method at.
+func (t *Table) given(at place) bool {
+	return t.contracts[protoreflect.FullName(at.service)].contract.GetMethods()[at.name] != nil
 }
 
 // Conflicts returns, as an [*Error], which methods the overrides of several

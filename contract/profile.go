@@ -15,31 +15,56 @@ import (
 	"github.com/surefoot-rpc/surefoot/policy"
 )
 
+// scope is of how many methods something is said: of several it means those that
+// it suits, and what one method alone is told must suit it.
+type scope int
+
+const (
+	several scope = iota
+	one           // of a known kind
+	unseen        // one of which nobody knows whether it streams
+	unknown       // one of which nobody knows anything
+)
+
 // over returns m with what a layer above the contract of the method says: a
-// profile, an override. own says that it is said of this method alone; what is
-// said of several means those that it suits.
-func over(m policy.Method, at place, prefix string, says *surefootv1.Method, own bool, told error, p *problems) policy.Method {
+// profile, an override.
+func over(m policy.Method, at place, prefix string, says *surefootv1.Method, of scope, told error, p *problems) policy.Method {
 	if says == nil {
 		return m
 	}
 	told = errors.Join(append(unwrap(m.Validate()), unwrap(told)...)...)
-	n := apply(m, says, own)
+	n := apply(m, says, of != several)
 	p.attempts(at, prefix, says)
 	p.ownersKey(at, prefix, says)
 	codes := codeSet(at, prefix, says.GetRetry(), p)
 	switch {
-	case own:
+	case of == one || of == unseen:
 		p.unsuited(at, prefix, says, n)
 		if codes != 0 && !n.ClientStreaming {
 			n.Retry.Codes = codes
 		}
+		switch {
+		case m.Streaming:
+			p.futileStream(at, prefix, says)
+		case says.GetStream() != nil && of == one:
+			p.add(at, prefix+"stream", ofUnary)
+		default:
+			p.futile(at, prefix, says, m.Safety, m)
+		}
 	case n.MayBeRepeatable() && !n.ClientStreaming && codes != 0:
 		n.Retry.Codes = codes
 	}
-	if !own && n.Deadline > 0 && n.AttemptTimeout > n.Deadline {
+	if (of == several || of == unknown) && n.Deadline > 0 && n.AttemptTimeout > n.Deadline {
 		n.AttemptTimeout = 0 // which was meant for methods that take longer
 	}
-	p.invalid(at, prefix, n.Validate(), told)
+	if of != several {
+		p.futileBreaker(at, prefix, says.GetBreaker(), n.Breaker)
+	}
+	valid := n
+	if of == unknown {
+		valid.Safety = policy.Idempotent // it may be, to others
+	}
+	p.invalid(at, prefix, valid.Validate(), told)
 	return n
 }
 
@@ -59,6 +84,7 @@ type profiles struct {
 	chosen string
 	at     place            // of what holds them
 	told   map[string]error // what is wrong with the defaults of each by itself
+	unseen bool             // nobody knows which of the methods stream
 	skip   layers
 }
 
@@ -100,15 +126,18 @@ func (ps profiles) sorted() iter.Seq2[string, *surefootv1.Profile] {
 // apply returns m, the policy of the method with this bare name, as the chosen
 // profile has it.
 func (ps profiles) apply(m policy.Method, method string, p *problems) policy.Method {
-	out := m
+	out, of := m, one
+	if ps.unseen {
+		of = unseen
+	}
 	for name, pr := range ps.sorted() {
 		prefix := "profiles." + name + "."
 		n := m
 		if ps.skip&profileDefaults == 0 {
-			n = over(n, ps.at, prefix+"defaults.", pr.GetDefaults(), false, ps.told[name], p)
+			n = over(n, ps.at, prefix+"defaults.", pr.GetDefaults(), several, ps.told[name], p)
 		}
 		if ps.skip&profileMethods == 0 {
-			n = over(n, ps.at, prefix+"methods."+method+".", pr.GetMethods()[method], true, nil, p)
+			n = over(n, ps.at, prefix+"methods."+method+".", pr.GetMethods()[method], of, nil, p)
 		}
 		if name == ps.chosen {
 			out = n

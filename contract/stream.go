@@ -28,6 +28,9 @@ func applyStream(s policy.Stream, so *surefootv1.Stream, own bool) policy.Stream
 	return s
 }
 
+// ofUnary is what is wrong with options of streams for a method without any.
+const ofUnary = "is set, but the method is unary: remove it"
+
 // shared reports what is said of several methods and can only be one's.
 func (p *problems) shared(at place, prefix string, mo *surefootv1.Method) {
 	if mo.GetIdempotencyKey().GetField() != "" {
@@ -77,7 +80,7 @@ func (p *problems) cursorField(at place, field string, md protoreflect.MessageDe
 
 // futileStream reports what the options of a streaming method set themselves
 // and what can never take effect.
-func (p *problems) futileStream(at place, mo *surefootv1.Method) {
+func (p *problems) futileStream(at place, prefix string, mo *surefootv1.Method) {
 	deadline, so := mo.GetDeadlineMs(), mo.GetStream()
 	if deadline <= 0 {
 		return
@@ -90,7 +93,7 @@ func (p *problems) futileStream(at place, mo *surefootv1.Method) {
 		{"max_age_ms", so.GetMaxAgeMs()}, {"send_timeout_ms", so.GetSendTimeoutMs()},
 	} {
 		if limit.ms >= deadline {
-			p.add(at, "stream."+limit.field, fmt.Sprintf("is %d, and the deadline is %d, so it could never take effect: lower it, or raise deadline_ms", limit.ms, deadline))
+			p.add(at, prefix+"stream."+limit.field, fmt.Sprintf("is %d, and the deadline is %d, so it could never take effect: lower it, or raise deadline_ms", limit.ms, deadline))
 		}
 	}
 }
