@@ -118,8 +118,8 @@ func (a *attemptState) leaveUnless(returned *bool) {
 
 // expire ends an attempt that took too long, if its repeat can be paid for. An
 // attempt that waits for an endpoint has none to move away from: it is asked
-// again later. So is one that could only go back to where it is: to cut it once
-// more would throw away what the same slow server has done by then.
+// again later. So is one that has come back to where it was tried before: to cut it
+// once more would throw away what the same slow server has done by then.
 func (a *attemptState) expire() bool {
 	a.mu.Lock()
 	end := a.cancel
@@ -127,7 +127,7 @@ func (a *attemptState) expire() bool {
 		end = a.abort
 	}
 	if end != nil && (a.endpoint != nil || a.sent) && !a.over && !a.again && !a.lost {
-		a.timedOut = a.call.giveUp()
+		a.timedOut = a.call.giveUp(a)
 		a.starved = !a.timedOut
 	}
 	timedOut := a.timedOut
@@ -208,6 +208,13 @@ func (a *attemptState) picked(e *endpoint, counts, avoided bool) {
 	if watch {
 		e.fleet.checkSoon()
 	}
+}
+
+// cameBack reports whether the attempt went to an endpoint that was to be avoided.
+func (a *attemptState) cameBack() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.again
 }
 
 // leave takes the attempt out of its endpoint's books. latency is negative if

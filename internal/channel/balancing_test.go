@@ -270,6 +270,65 @@ func TestOnASingleEndpointARepeatHasItsTime(t *testing.T) {
 	})
 }
 
+// When that was tried twice in vain, attempts have their time from the first on, and
+// the budget is left for what can be mended.
+func TestOnASingleEndpointThatIsSlowNobodyIsCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow = 600 * time.Millisecond
+		w := newWorld(t, 1, func(s *server) {
+			s.get = func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				<-time.After(slow)
+				return &inventoryv1.GetResponse{Server: s.name}, nil
+			}
+		})
+		defer w.close()
+		w.warm()
+		w.forget()
+		for n := range 5 {
+			before, start := w.servers[0].gets.Load(), time.Now()
+			if _, err := w.stub.Get(t.Context(), getRequest); err != nil {
+				t.Fatal(err)
+			}
+			took, attempts := time.Since(start), w.servers[0].gets.Load()-before
+			if n >= 2 && (attempts != 1 || took > slow+50*time.Millisecond) {
+				t.Errorf("call %d: %d attempts and %v, want 1 and %v", n+1, attempts, took, slow)
+			}
+		}
+	})
+}
+
+// A proxy sends the repeat to another backend, which is quick: it is worth it each
+// time.
+func TestOnASingleEndpointRepeatsThatAreQuickGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow = 600 * time.Millisecond
+		var calls atomic.Int64
+		w := newWorld(t, 1, func(s *server) {
+			s.get = func(ctx context.Context, _ *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				if calls.Add(1)%2 == 1 {
+					select {
+					case <-time.After(slow):
+					case <-ctx.Done():
+					}
+				}
+				return &inventoryv1.GetResponse{Server: s.name}, nil
+			}
+		})
+		defer w.close()
+		w.warm()
+		calls.Store(0)
+		for n := range 6 {
+			start := time.Now()
+			if _, err := w.stub.Get(t.Context(), getRequest); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); took > 400*time.Millisecond {
+				t.Errorf("call %d took %v: it was not repeated", n+1, took)
+			}
+		}
+	})
+}
+
 // The whole fleet is replaced: nobody waits for the new one.
 func TestReplacedFleetIsUsedUntilTheNewOneIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

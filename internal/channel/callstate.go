@@ -161,6 +161,9 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	}
 	now := time.Now()
 	v, evidence, pushback := a.judge(err, now)
+	if a.cameBack() && evidence == outcome.Good {
+		s.machine.Answered(now.Sub(a.start))
+	}
 	if err != nil {
 		inGroup := a.settleGroup(v)
 		a.testify(evidence, timedOut || v == outcome.Expired)

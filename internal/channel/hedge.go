@@ -106,11 +106,13 @@ func (s *callState) unlock() {
 	}
 }
 
-// giveUp asks whether an attempt that takes too long may be cancelled.
-func (s *callState) giveUp() bool {
+// giveUp asks whether a, which takes too long, may be cancelled. a's mu is held.
+func (s *callState) giveUp(a *attemptState) bool {
+	// Of an endpoint that is not ours nobody knows whether there are others.
+	elsewhere := a.endpoint == nil || s.channel.fresh(append(slices.Clip(s.avoided(a)), &a.endpoint.Endpoint))
 	s.lock()
 	defer s.unlock()
-	return s.machine.GiveUp(time.Now())
+	return s.machine.GiveUp(time.Now(), elsewhere)
 }
 
 // A hedgeTimer says when the attempts in flight took so long that a hedge may

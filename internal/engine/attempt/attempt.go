@@ -390,18 +390,26 @@ func (c *Call) timeout(now time.Time) time.Duration {
 
 // GiveUp reports whether an attempt in flight, whose timeout has passed, may be
 // cancelled: only if its repeat is within the limit and can be paid for, and if most
-// repeats of the channel are worth it. What it
-// costs is held until Finish, or else the attempts that expire together would all
-// be cancelled for the sake of one repeat.
-func (c *Call) GiveUp(now time.Time) bool {
+// repeats of the channel are worth it. elsewhere says that there is an endpoint for it
+// that was not tried. What it costs is held until Finish, or else the attempts that
+// expire together would all be cancelled for the sake of one repeat.
+func (c *Call) GiveUp(now time.Time, elsewhere bool) bool {
 	if h := c.hedging; h != nil && (h.over || h.stopped || !c.mayStart()) {
 		return false
 	}
 	if passed(c.repeatBy, now) { // the timer was late
 		return c.held
 	}
-	c.held = c.held || c.budget.GiveUp(now)
+	c.held = c.held || c.budget.GiveUp(now, elsewhere)
 	return c.held
+}
+
+// Answered says that a repeat in a place that was tried was answered, after it took
+// so long.
+func (c *Call) Answered(took time.Duration) {
+	if took < c.terms.AttemptTimeout {
+		c.budget.Quick()
+	}
 }
 
 // finality says why an attempt with this verdict is the last.

@@ -25,6 +25,9 @@ type Budget struct {
 	policy policy.Budget
 	counts window.Counts[event]
 	held   int // attempts that are spoken for and not yet made
+
+	doubts  int       // attempts given up for a repeat in the same place, that have proved nothing
+	doubted time.Time // when the last of them was
 }
 
 type event int
@@ -86,16 +89,36 @@ func (b *Budget) Mended(now time.Time) {
 }
 
 // GiveUp is Hold for the sake of which a running attempt is cancelled. Its answer
-// may be on its way: most of the extra attempts must have been worth it.
-func (b *Budget) GiveUp(now time.Time) bool {
+// may be on its way: most of the extra attempts must have been worth it. If there is
+// nowhere else to go, the repeat is likely to meet what was slow, unless a proxy is
+// in between: then it must have been seen that such repeats are quick.
+func (b *Budget) GiveUp(now time.Time, elsewhere bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if now.Sub(b.doubted) >= b.policy.Window {
+		b.doubts = 0
+	}
+	if !elsewhere && b.doubts >= futile {
+		return false
+	}
 	without := max(b.counts.Sum(now, extra)-b.counts.Sum(now, mended), 0) + b.held
 	if 100*unprovenShare*int64(without+1) > b.allowed(now)+100*unprovenShare*unproven || !b.afford(now) {
 		return false
 	}
+	if !elsewhere {
+		b.doubts, b.doubted = b.doubts+1, now
+	}
 	b.held++
 	return true
+}
+
+// Quick says that a repeat in the same place was answered in less than the attempt
+// timeout. It outweighs two that were not, so that a proxy whose backends are slow
+// here and there remains worth a repeat.
+func (b *Budget) Quick() {
+	b.mu.Lock()
+	b.doubts = max(b.doubts-2, 0)
+	b.mu.Unlock()
 }
 
 // Hold keeps one extra attempt for its caller and reports whether it was

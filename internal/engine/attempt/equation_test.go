@@ -17,6 +17,7 @@ type ledger struct {
 	now    time.Duration
 	events []entry
 	held   int64
+	doubts []time.Duration // when attempts were given up with nowhere else to go
 }
 
 type entry struct {
@@ -69,7 +70,13 @@ func (l *ledger) affords() bool {
 }
 
 // givesUp says the same of an attempt that is to be cancelled for another one.
-func (l *ledger) givesUp() bool {
+func (l *ledger) givesUp(elsewhere bool) bool {
+	if n := len(l.doubts); n > 0 && l.now-l.doubts[n-1] >= l.policy.Window {
+		l.doubts = nil
+	}
+	if !elsewhere && len(l.doubts) > 1 {
+		return false
+	}
 	without := max(l.within(extra, 10)-l.within(mended, 10), 0) + l.held + 1
 	most := new(big.Rat).Add(big.NewRat(5, 1), new(big.Rat).Mul(big.NewRat(1, 5), l.limit()))
 	return l.affords() && big.NewRat(without, 1).Cmp(most) <= 0
@@ -198,11 +205,15 @@ func FuzzPaidIsMade(f *testing.F) {
 				}
 				if how%7 == 3 && how != 100 {
 					inTime := m[0].Retry.MaxElapsed == 0 || l.now < d.from+m[0].Retry.MaxElapsed
-					if got := d.call.GiveUp(now); got != (l.givesUp() && inTime || d.held) {
-						t.Fatalf("give up at %v: %v, with budget %v, held %v", l.now, got, could, d.held)
+					elsewhere := steps[0]&0x40 == 0
+					if got := d.call.GiveUp(now, elsewhere); got != (l.givesUp(elsewhere) && inTime || d.held) {
+						t.Fatalf("give up at %v: %v, elsewhere %v, with budget %v, held %v", l.now, got, elsewhere, could, d.held)
 					} else if got && !d.held {
 						d.held = true
 						l.held++
+						if !elsewhere {
+							l.doubts = append(l.doubts, l.now)
+						}
 						if !l.keepsPromise() {
 							t.Fatalf("given up at %v, for more than the budget has", l.now)
 						}
@@ -219,6 +230,13 @@ func FuzzPaidIsMade(f *testing.F) {
 					}
 				case d.paid > 0 && (v == outcome.Success || v == outcome.Answer):
 					l.add(mended)
+				}
+				if steps[0]&0x80 != 0 { // it was where there was no other endpoint
+					took := time.Duration(how) * 2 * time.Millisecond
+					d.call.Answered(took)
+					if n := len(l.doubts); took < m[0].AttemptTimeout && n > 0 {
+						l.doubts = l.doubts[min(2, n):]
+					}
 				}
 				could = l.affords()
 				if how == 100 {

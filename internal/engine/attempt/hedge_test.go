@@ -123,7 +123,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 				d.beside = false
 				step = d.call.ResumeBeside(now)
 			case op == 5 && !d.idle():
-				if got := d.call.GiveUp(now); got && !d.held {
+				if got := d.call.GiveUp(now, true); got && !d.held {
 					if d.over || !could {
 						t.Fatalf("given up at %v, over %v, with budget %v", l.now, d.over, could)
 					}

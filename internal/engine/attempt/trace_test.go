@@ -27,7 +27,8 @@ var update = flag.Bool("update", false, "rewrite the steps in testdata/*.trace")
 //	0s begin
 //	10ms finish lost fresh [r=0.5] [pushback=100ms] [stop]
 //	35ms resume
-//	250ms give-up?
+//	250ms give-up? [nowhere]
+//	260ms answered 10ms
 //	500ms end fault
 //	20ms hedge? fresh
 //	25ms hedge-finish success
@@ -38,7 +39,8 @@ var update = flag.Bool("update", false, "rewrite the steps in testdata/*.trace")
 // endpoint is left that was not tried; r is the dice for the backoff, 1 unless
 // given. restricted says that the call is made for a repeat. hedge=20ms hedges=1
 // load=5% lets it hedge, an attempt being in flight already; its hedges then are
-// told of by hedge-finish. others is what the other calls of the channel do. What follows the arrow is rewritten by -update;
+// told of by hedge-finish. nowhere says that there is no other endpoint; answered,
+// how long the repeat took on the same one. others is what the other calls of the channel do. What follows the arrow is rewritten by -update;
 // a call that is refused must not be repeated by others either.
 func TestTraces(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.trace")
@@ -144,7 +146,11 @@ func play(call *Call, budget, limit *Budget, now time.Time, event string, args [
 		}
 		return step.String(), nil
 	case "give-up?":
-		return map[bool]string{true: "yes", false: "no"}[call.GiveUp(now)], nil
+		return map[bool]string{true: "yes", false: "no"}[call.GiveUp(now, !slices.Contains(args, "nowhere"))], nil
+	case "answered":
+		took, err := time.ParseDuration(args[0])
+		call.Answered(took)
+		return "", err
 	case "others":
 		for _, arg := range args {
 			name, value, _ := strings.Cut(arg, "=")
