@@ -275,6 +275,7 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 	f := outcome.Facts{
 		Code:      status.Code(err),
 		Cancelled: a.lost || errors.Is(ended, context.Canceled),
+		Overtaken: a.lost && ended == nil,
 		Expired:   errors.Is(ended, context.DeadlineExceeded) || !deadline.IsZero() && !now.Before(deadline),
 		Closing:   c.channel.closed.Load(),
 		Sent:      a.maybeSent(),

@@ -64,20 +64,27 @@ func (k *sick) server(handle func(context.Context) error) func(*server) {
 }
 
 func TestEndpointThatIsBadIsEjectedAndComesBack(t *testing.T) {
-	for name, handle := range map[string]func(context.Context) error{
-		"errors": func(context.Context) error { return status.Error(codes.Unavailable, "overloaded") },
-		"slow": func(ctx context.Context) error {
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-ctx.Done():
-			}
-			return nil
-		},
+	overloaded := func(context.Context) error { return status.Error(codes.Unavailable, "overloaded") }
+	slow := func(ctx context.Context) error {
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	for _, c := range []struct {
+		name   string
+		handle func(context.Context) error
+		opts   []surefoot.ClientOption
+	}{
+		{"errors", overloaded, nil},
+		{"slow", slow, nil},
+		{"slow, and every call on it is hedged", slow, []surefoot.ClientOption{hedging(nil)}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var a sick
-				w := newWorld(t, 10, a.server(handle))
+				w := newWorld(t, 10, a.server(c.handle), c.opts...)
 				defer w.close()
 				w.warm()
 				if n := w.steadily(2*time.Millisecond, 5*time.Second); n > 0 {

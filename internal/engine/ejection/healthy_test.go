@@ -54,17 +54,22 @@ func TestTheHealthyStayIn(t *testing.T) {
 		name string
 		b    behaviour
 		rate float64
+		hedging
 	}{
-		{"1% fail, 10/s", healthy(20*time.Millisecond, 0.7, 0.01), 10},
-		{"1% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.01), 100},
-		{"1% fail, 1000/s", healthy(20*time.Millisecond, 0.7, 0.01), 1000},
-		{"5% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.05), 100},
-		{"30% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.3), 100},
-		{"a wide spread, 100/s", healthy(20*time.Millisecond, 1.5, 0.01), 100},
-		{"a wide spread, 1000/s", healthy(20*time.Millisecond, 1.5, 0.01), 1000},
-		{"two methods, 100/s", mixed(healthy(5*time.Millisecond, 0.5, 0.01)), 100},
-		{"pauses, 100/s", pausing(healthy(5*time.Millisecond, 0.5, 0.01)), 100},
-		{"pauses, 1000/s", pausing(healthy(5*time.Millisecond, 0.5, 0.01)), 1000},
+		{"1% fail, 10/s", healthy(20*time.Millisecond, 0.7, 0.01), 10, hedging{}},
+		{"1% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.01), 100, hedging{}},
+		{"1% fail, 1000/s", healthy(20*time.Millisecond, 0.7, 0.01), 1000, hedging{}},
+		{"5% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.05), 100, hedging{}},
+		{"30% fail, 100/s", healthy(20*time.Millisecond, 0.7, 0.3), 100, hedging{}},
+		{"a wide spread, 100/s", healthy(20*time.Millisecond, 1.5, 0.01), 100, hedging{}},
+		{"a wide spread, 1000/s", healthy(20*time.Millisecond, 1.5, 0.01), 1000, hedging{}},
+		{"two methods, 100/s", mixed(healthy(5*time.Millisecond, 0.5, 0.01)), 100, hedging{}},
+		{"pauses, 100/s", pausing(healthy(5*time.Millisecond, 0.5, 0.01)), 100, hedging{}},
+		{"pauses, 1000/s", pausing(healthy(5*time.Millisecond, 0.5, 0.01)), 1000, hedging{}},
+		{"hedges after the percentile, 100/s", healthy(20*time.Millisecond, 0.7, 0.01), 100, hedging{after: 63 * time.Millisecond, limit: 0.05}},
+		{"many hedges after what is typical, 100/s", healthy(20*time.Millisecond, 0.7, 0.01), 100, hedging{after: 20 * time.Millisecond, limit: 1}},
+		{"two methods and hedges, 100/s", mixed(healthy(5*time.Millisecond, 0.5, 0.01)), 100, hedging{after: 20 * time.Millisecond, limit: 0.2}},
+		{"pauses and hedges, 1000/s", pausing(healthy(5*time.Millisecond, 0.5, 0.01)), 1000, hedging{after: 20 * time.Millisecond, limit: 0.2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lasting := time.Hour
@@ -75,6 +80,7 @@ func TestTheHealthyStayIn(t *testing.T) {
 				lasting /= 6
 			}
 			w := newWorld(*seeds, policy.HouseEjection(), c.rate, fleetOf(10, c.b)...)
+			w.hedging = &c.hedging
 			if n := ejections(t, w, lasting); n > 1 {
 				t.Errorf("%d ejections in %v", n, lasting)
 			} else {

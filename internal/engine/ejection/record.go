@@ -21,7 +21,7 @@ type Record struct {
 	shared   atomic.Pointer[shared]
 	_        [32]byte
 
-	answers atomic.Uint64 // tally of good evidence
+	answers atomic.Uint64 // tally of good evidence, and of slow answers not waited for
 	late    atomic.Uint64 // tally of failures that took long
 	slow    atomic.Uint32 // either of them, if far slower than is typical
 	failed  atomic.Uint32 // failures of either kind
@@ -79,6 +79,8 @@ func (r *Record) Add(now time.Duration, e outcome.Evidence, latency time.Duratio
 		urgent = r.fail(latency)
 	case outcome.RateOnly:
 		r.failed.Add(1)
+	case outcome.Overtaken:
+		r.overtake(latency)
 	default:
 		r.void.Add(1)
 	}
@@ -101,6 +103,18 @@ func (r *Record) fail(latency time.Duration) (urgent bool) {
 		r.slow.Add(1)
 	}
 	return n == s.limit
+}
+
+// overtake counts an attempt that another one was faster than. Who waited for less
+// than a slow answer takes does not know how slow this one is. It is no answer:
+// failures in a row go on.
+func (r *Record) overtake(latency time.Duration) {
+	if s := r.shared.Load(); s == nil || latency <= s.slow {
+		r.void.Add(1)
+		return
+	}
+	r.answers.Add(tallyOf(latency))
+	r.slow.Add(1)
 }
 
 // alert reports whether the sweeper waits for a result.

@@ -69,6 +69,7 @@ type world struct {
 	records   []*Record
 	endpoints []behaviour
 	rate      float64 // calls a second
+	hedging   *hedging
 
 	ends    attempts
 	sent    func(at time.Duration, endpoint int, trial bool)
@@ -170,13 +171,39 @@ func (w *world) run(until time.Duration) {
 				due = min(due, now+time.Millisecond)
 			}
 		default:
-			k, trial := w.pick(now)
+			k, trial := w.trial(now)
+			if !trial {
+				k = w.pick()
+			}
 			w.sent(now, k, trial)
-			latency, e := w.endpoints[k](now, w.rnd)
-			w.ends.push(ending{now + latency, latency, k, e})
+			w.call(now, k)
 			arrival = now + time.Duration(w.rnd.ExpFloat64()/w.rate*float64(time.Second))
 		}
 	}
+}
+
+// call makes a call whose first attempt is on endpoint k.
+func (w *world) call(now time.Duration, k int) {
+	latency, e := w.endpoints[k](now, w.rnd)
+	if w.hedging == nil || !w.hedging.may(latency) {
+		w.ends.push(ending{now + latency, latency, k, e})
+		return
+	}
+	began := now + w.hedging.after
+	other := w.pick()
+	for other == k {
+		other = w.pick()
+	}
+	w.sent(began, other, false)
+	took, its := w.endpoints[other](began, w.rnd)
+	end := min(now+latency, began+took)
+	if end == now+latency {
+		its = outcome.Overtaken
+	} else {
+		e = outcome.Overtaken
+	}
+	w.ends.push(ending{end, end - now, k, e})
+	w.ends.push(ending{end, end - began, other, its})
 }
 
 // read reads them.
@@ -193,12 +220,16 @@ func (s *standings) read(records []*Record) {
 	}
 }
 
-func (w *world) pick(now time.Duration) (k int, trial bool) {
+func (w *world) trial(now time.Duration) (k int, granted bool) {
 	for _, i := range w.out {
 		if w.records[i].TakeTrial(now) {
 			return i, true
 		}
 	}
+	return 0, false
+}
+
+func (w *world) pick() int {
 	best, most := -1, 0.0
 	for n, i := range w.in {
 		turn := w.turns[i] + w.weights[n]
@@ -208,10 +239,10 @@ func (w *world) pick(now time.Duration) (k int, trial bool) {
 		}
 	}
 	if best < 0 {
-		return w.rnd.IntN(len(w.records)), false
+		return w.rnd.IntN(len(w.records))
 	}
 	w.turns[best] -= w.total
-	return best, false
+	return best
 }
 
 func fleetOf(n int, b behaviour) []behaviour { return slices.Repeat([]behaviour{b}, n) }

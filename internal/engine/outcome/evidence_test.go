@@ -20,7 +20,7 @@ func saysWrongly() (wrong []string) {
 	for v, want := range map[Verdict]Evidence{
 		0:           None,
 		Success:     Good,
-		Abandoned:   None,
+		Abandoned:   None, // Weigh looks at the facts
 		Expired:     None, // Weigh looks at the facts
 		Local:       None,
 		Aged:        None,
@@ -108,11 +108,13 @@ func TestEvidenceDoesNotDependOnTheCallsTime(t *testing.T) {
 			t.Fatalf("%+v: %v if the call has expired, else %v", f, a, b)
 		}
 		switch got := weigh(f); {
-		case f.Cancelled && f.Code != codes.OK && got != None:
+		case f.Cancelled && f.Code != codes.OK && got != None && (got != Overtaken || !f.Overtaken || !f.Sent):
 			t.Fatalf("%+v: the caller gave up, and the endpoint is %v", f, got)
+		case f.Overtaken && f.Sent && !f.Closing && f.Code != codes.OK && got != Overtaken:
+			t.Fatalf("%+v: another attempt was faster, and the endpoint is %v", f, got)
 		case f.Closing && f.Code != codes.OK && got != None:
 			t.Fatalf("%+v: the client was closed, and the endpoint is %v", f, got)
-		case f.FromPeer && !f.NotExecuted && f.Code == codes.NotFound && got != Good && got != None && got != RateOnly:
+		case f.FromPeer && !f.NotExecuted && f.Code == codes.NotFound && got != Good && got != None && got != RateOnly && got != Overtaken:
 			t.Fatalf("%+v: NOT_FOUND is %v", f, got)
 		case got == Bad && !f.Sent && !f.FromPeer:
 			t.Fatalf("%+v: nothing was sent, and the endpoint is bad", f)
@@ -121,7 +123,7 @@ func TestEvidenceDoesNotDependOnTheCallsTime(t *testing.T) {
 }
 
 func TestEvidenceHasWords(t *testing.T) {
-	want := []string{"none", "good", "bad", "rate-only", "connection", ""}
+	want := []string{"none", "good", "bad", "rate-only", "connection", "overtaken", ""}
 	for e, word := range want {
 		if got := Evidence(e).String(); got != word {
 			t.Errorf("%d is %q, want %q", e, got, word)

@@ -17,7 +17,7 @@ func everything(visit func(listed policy.CodeSet, f Facts)) {
 		for _, listed := range []policy.CodeSet{0, policy.Codes(code), ^policy.Codes(code)} {
 			for _, pb := range pushbacks {
 				for bits := range 1 << 7 {
-					visit(listed, Facts{
+					f := Facts{
 						Code:      code,
 						Cancelled: bits&1 != 0,
 						Expired:   bits&2 != 0,
@@ -29,7 +29,11 @@ func everything(visit func(listed policy.CodeSet, f Facts)) {
 						Pushback:  pb,
 
 						NotExecuted: bits&64 != 0,
-					})
+					}
+					visit(listed, f)
+					if f.Overtaken = f.Cancelled; f.Overtaken {
+						visit(listed, f)
+					}
 				}
 			}
 		}

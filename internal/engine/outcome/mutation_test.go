@@ -35,7 +35,7 @@ func TestAChangeOfAnyRowIsNoticed(t *testing.T) {
 		for repeat := Never; repeat <= AnyMethod; repeat++ {
 			try("repeat", v, func(r *row) { r.repeat = repeat })
 		}
-		for e := None; e <= Connection; e++ {
+		for e := None; e <= Overtaken; e++ {
 			try("evidence", v, func(r *row) { r.evidence = e })
 		}
 		for o := Success; o <= Answer; o++ {
@@ -43,7 +43,7 @@ func TestAChangeOfAnyRowIsNoticed(t *testing.T) {
 		}
 	}
 	const verdicts = int(Answer)
-	if want := verdicts * (5 + 2 + 4 + verdicts - 1); changes != want {
+	if want := verdicts * (5 + 2 + 5 + verdicts - 1); changes != want {
 		t.Errorf("%d changes, want %d", changes, want)
 	}
 }

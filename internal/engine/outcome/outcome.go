@@ -17,8 +17,11 @@ import (
 type Facts struct {
 	// Code is what the attempt ended with.
 	Code codes.Code
-	// Cancelled says that the caller gave the call up.
+	// Cancelled says that the caller gave the call up, or that the attempt was
+	// [Facts.Overtaken].
 	Cancelled bool
+	// Overtaken says that another attempt ended the call.
+	Overtaken bool
 	// Expired says that the call's own deadline has passed.
 	Expired bool
 	// Closing says that the client was closed by its owner.
