@@ -86,6 +86,7 @@ func compile(s Sources, without layers, p *problems) (*Table, []target) {
 			t.learnt[to.descriptor.FullName()] = true
 			at, opts = t.compileService(to.descriptor, methods, p)
 		} else {
+			t.undescribed = append(t.undescribed, to.outside)
 			at, opts = t.compileUndescribed(to.outside, methods, p)
 		}
 		merge.add(at, opts, p)

@@ -28,10 +28,12 @@ type Table struct {
 	unknown   Methods             // of a method that nobody knows
 	unknownOf map[string]*Methods // of one of a service that nobody knows, and that overrides name
 	contracts map[protoreflect.FullName]outside
-	without   layers // which were left out
-	profile   string // that was chosen, "" for none
-	overrides []override
-	conflicts []Problem // of overrides with methods
+	// undescribed are those contracts whose services nobody knows.
+	undescribed []outside
+	without     layers // which were left out
+	profile     string // that was chosen, "" for none
+	overrides   []override
+	conflicts   []Problem // of overrides with methods
 
 	// methods is replaced, never changed, when a method of a service that was
 	// not named at construction is called for the first time. mu orders the

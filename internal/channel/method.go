@@ -1,7 +1,9 @@
 package channel
 
 import (
+	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +84,24 @@ func (m *methods) lookup(full string, problem func(error)) *method {
 	return found
 }
 
+// misspelt returns which contracts may be meant for the service of the method
+// full, if this is its first call. mu of the methods is held.
+func (m *methods) misspelt(t *contract.Table, full string) error {
+	service, _, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
+	called := func(service string) bool {
+		for name := range m.learnt {
+			if strings.HasPrefix(name, "/"+service+"/") {
+				return true
+			}
+		}
+		return false
+	}
+	if called(service) {
+		return nil
+	}
+	return t.Misspelt(service, called)
+}
+
 // others returns the method that stands for all with the policies p, of which
 // nothing is learnt. mu of the methods is held.
 func (t *methodTable) others(p *contract.Methods) *method {
@@ -110,6 +130,9 @@ func (m *methods) learn(full string) (*method, []change, error) {
 				return t.others(p), nil, err
 			}
 			m.strangers++
+		}
+		if misspelt := m.misspelt(t.policies, full); misspelt != nil {
+			err = errors.Join(err, misspelt)
 		}
 		l = new(learnt)
 		m.learnt[full] = l

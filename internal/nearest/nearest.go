@@ -46,7 +46,7 @@ func meant(got string, names []string) string {
 		if abs(len(got)-len(name)) >= least {
 			continue
 		}
-		if d := distance(strings.ToLower(got), strings.ToLower(name)); d < least && d < len(got) {
+		if d := Distance(strings.ToLower(got), strings.ToLower(name)); d < least && d < len(got) {
 			best, least = name, d
 		}
 	}
@@ -55,8 +55,8 @@ func meant(got string, names []string) string {
 
 func abs(n int) int { return max(n, -n) }
 
-// distance counts the letters to insert, delete or replace between two words.
-func distance(a, b string) int {
+// Distance counts the letters to insert, delete or replace between two words.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
