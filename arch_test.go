@@ -86,6 +86,7 @@ var importTable = []row{
 		[]string{grpcModule},
 		"driver: names to endpoints",
 	},
+	{"internal/channel/timeouts", nil, nil, "driver: one timer for all attempts of one timeout"},
 	{
 		"internal/channel",
 		[]string{
@@ -93,7 +94,7 @@ var importTable = []row{
 			"internal/engine/window", "internal/engine/latency", "internal/engine/outcome", "internal/engine/attempt",
 			"internal/engine/balance", "internal/engine/subset", "internal/engine/ejection", "internal/engine/liveness",
 			"internal/engine/dnscache", "internal/engine/breaker", "internal/engine/stream",
-			"internal/wire", "internal/chain", "internal/series", "internal/dns", "internal/channel/discovery",
+			"internal/wire", "internal/chain", "internal/series", "internal/dns", "internal/channel/discovery", "internal/channel/timeouts",
 		},
 		[]string{grpcModule, protobufModule, "google.golang.org/genproto/googleapis/rpc/errdetails", "golang.org/x/sys/unix"},
 		"driver: the client's side of grpc-go",

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
@@ -32,7 +33,7 @@ type attemptState struct {
 	hedge  *hedge // what a hedge has of its own, nil for others
 	start  time.Time
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
-	link   link
+	time   timeouts.Link
 	light  bool         // is cancelled through abort
 	watch  *streamWatch // of a stream with limits, once it is open; else nil
 
@@ -91,8 +92,12 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 	default:
 		a.Context, a.cancel = context.WithCancel(a.Context)
 	}
-	if timeout > 0 {
-		c.channel.timeouts.list(timeout, !c.ownTimeout, c.channel.cfg.Random()).add(&a.link, a, now)
+	switch {
+	case timeout == 0:
+	case c.ownTimeout:
+		timeouts.StartAlone(&a.time, a, now, timeout)
+	default:
+		c.channel.timeouts.Start(&a.time, a, now, timeout, c.channel.cfg.Random())
 	}
 }
 
@@ -116,16 +121,13 @@ func (a *attemptState) leaveUnless(returned *bool) {
 	}
 }
 
-// expire ends an attempt that took too long, if its repeat can be paid for. An
+// Expire ends an attempt that took too long, if its repeat can be paid for. An
 // attempt that waits for an endpoint has none to move away from: it is asked
 // again later. So is one that has come back to where it was tried before: to cut it
 // once more would throw away what the same slow server has done by then.
-func (a *attemptState) expire() bool {
+func (a *attemptState) Expire() (over bool) {
 	a.mu.Lock()
-	end := a.cancel
-	if a.light {
-		end = a.abort
-	}
+	end := a.canceller()
 	if end != nil && (a.endpoint != nil || a.sent) && !a.over && !a.again && !a.lost {
 		a.timedOut = a.call.giveUp(a)
 		a.starved = !a.timedOut
@@ -138,11 +140,20 @@ func (a *attemptState) expire() bool {
 	return timedOut
 }
 
+// canceller returns what cancels the attempt, nil if nothing does: a light one is
+// cancelled once grpc-go has begun. mu is held.
+func (a *attemptState) canceller() func() {
+	if a.light {
+		return a.abort
+	}
+	return a.cancel
+}
+
 // end stops the attempt's time and lets go of its context. It reports whether
 // the attempt timed out.
 func (a *attemptState) end() (timedOut bool) {
-	if a.link.list != nil {
-		a.link.stop()
+	if a.time.Started() {
+		a.time.Stop()
 		a.mu.Lock()
 		a.over, timedOut = true, a.timedOut
 		a.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/contract"
 	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
+	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/internal/engine/subset"
 	"github.com/surefoot-rpc/surefoot/observe"
@@ -57,8 +58,8 @@ type Channel struct {
 	closing  chan struct{}
 
 	methods  methods
-	groups   groups   // of endpoints
-	timeouts timeouts // of attempts
+	groups   groups         // of endpoints
+	timeouts timeouts.Lists // of attempts
 
 	// ready is the picker in use, nil while no endpoint is ready.
 	ready     atomic.Pointer[picker]

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
@@ -118,7 +119,7 @@ func (s *callState) giveUp(a *attemptState) bool {
 // A hedgeTimer says when the attempts in flight took so long that a hedge may
 // start. There is one for each attempt that is no hedge.
 type hedgeTimer struct {
-	link
+	timeouts.Link
 	hedges *hedges
 	off    bool // guarded by the hedges' mu
 }
@@ -136,22 +137,22 @@ func (h *hedges) begin(a *attemptState, now time.Time, after time.Duration) {
 		}
 		h.timer.hedges = h
 		c := h.call.channel
-		c.timeouts.list(after, true, c.cfg.Random()).add(&h.timer.link, h.timer, now)
+		c.timeouts.Start(&h.timer.Link, h.timer, now, after, c.cfg.Random())
 	}
 	if last != h.timer {
 		last.off = true
 	}
 	h.mu.Unlock()
 	if last != h.timer {
-		last.stop()
+		last.Stop()
 	}
 	if over { // a hedge was faster than the repeat
 		a.lose()
 	}
 }
 
-// expire asks for a hedge, and makes it.
-func (t *hedgeTimer) expire() bool {
+// Expire asks for a hedge, and makes it.
+func (t *hedgeTimer) Expire() (over bool) {
 	h := t.hedges
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -230,7 +231,7 @@ func (h *hedges) abandon() {
 	h.call.machine.Abandon()
 	lost, timer := h.flying, h.timer
 	h.mu.Unlock()
-	timer.stop()
+	timer.Stop()
 	for _, o := range lost {
 		o.lose()
 	}
@@ -275,7 +276,7 @@ func (h *hedges) finished(a *attemptState, now time.Time, v outcome.Verdict, pb 
 	}
 	h.mu.Unlock()
 	if stop != nil {
-		stop.stop()
+		stop.Stop()
 	}
 	if step.Action == attempt.Done {
 		for _, o := range left {
@@ -298,7 +299,7 @@ func (h *hedges) unused() bool {
 	}
 	h.over, h.first.off = true, true
 	h.mu.Unlock()
-	h.first.stop()
+	h.first.Stop()
 	return true
 }
 
@@ -361,10 +362,7 @@ func (h *hedges) settle(reply any, user *userOptions, err error) *userOptions {
 func (a *attemptState) lose() {
 	a.mu.Lock()
 	a.lost = true
-	end := a.cancel
-	if a.light {
-		end = a.abort
-	}
+	end := a.canceller()
 	a.mu.Unlock()
 	if end != nil {
 		end()

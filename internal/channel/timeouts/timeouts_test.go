@@ -1,0 +1,165 @@
+package timeouts
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A thing is what may take too long, and when it was told that its time was up.
+type thing struct {
+	Link
+
+	began time.Time
+	goOn  func(*thing) bool
+
+	mu   sync.Mutex
+	told []time.Duration
+}
+
+func (x *thing) Expire() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.told = append(x.told, time.Since(x.began))
+	return x.goOn == nil || !x.goOn(x)
+}
+
+func (x *thing) times() []time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.told)
+}
+
+// Whoever is stopped in time hears nothing, and everybody else once, at the time.
+func TestEachThingExpiresOnceUnlessItIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lists Lists
+		random := rand.New(rand.NewPCG(1, 2))
+		lengths := []time.Duration{10 * time.Millisecond, 25 * time.Millisecond, time.Second}
+		things := make([]thing, 2000)
+		stops := make([]time.Duration, len(things))
+		var running sync.WaitGroup
+		for i := range things {
+			x, length, r := &things[i], lengths[random.IntN(len(lengths))], random.Uint64()
+			stops[i] = time.Duration(random.Int64N(int64(2*length))) + 1
+			later := time.Duration(random.Int64N(int64(time.Second)))
+			running.Go(func() {
+				time.Sleep(later)
+				x.began = time.Now()
+				lists.Start(&x.Link, x, x.began, length, r)
+				time.Sleep(stops[i])
+				x.Stop()
+				synctest.Wait()
+				told := x.times()
+				switch {
+				case stops[i] < length && len(told) != 0:
+					t.Errorf("stopped after %v of %v, and told after %v", stops[i], length, told)
+				case stops[i] > length && (len(told) != 1 || told[0] != length):
+					t.Errorf("stopped after %v of %v, and told after %v", stops[i], length, told)
+				}
+			})
+		}
+		running.Wait()
+		for _, of := range *lists.byLen.Load() {
+			for i := range of {
+				if of[i].first != nil || of[i].last != nil {
+					t.Error("a list holds on to something")
+				}
+			}
+		}
+	})
+}
+
+func TestWhatMustGoOnIsToldAgainUntilItIsStopped(t *testing.T) {
+	for name, start := range map[string]func(*thing){
+		"shared": func(x *thing) { new(Lists).Start(&x.Link, x, x.began, time.Second, 0) },
+		"alone":  func(x *thing) { StartAlone(&x.Link, x, x.began, time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := &thing{began: time.Now(), goOn: func(*thing) bool { return true }}
+				start(x)
+				time.Sleep(3500 * time.Millisecond)
+				x.Stop()
+				time.Sleep(time.Minute)
+				if got, want := x.times(), []time.Duration{time.Second, 2 * time.Second, 3 * time.Second}; !slices.Equal(got, want) {
+					t.Errorf("told after %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// It may end while it is being told, and say that it goes on nevertheless.
+func TestWhatIsStoppedWhileItIsToldDoesNotComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lists Lists
+		x := &thing{began: time.Now(), goOn: func(x *thing) bool { x.Stop(); return true }}
+		lists.Start(&x.Link, x, x.began, time.Second, 0)
+		time.Sleep(time.Minute)
+		if got := x.times(); len(got) != 1 {
+			t.Errorf("told after %v, want once", got)
+		}
+	})
+}
+
+func TestAZeroLinkMayBeStopped(t *testing.T) {
+	var k Link
+	k.Stop()
+	if k.Started() {
+		t.Error("it was started")
+	}
+}
+
+// Those of other lengths neither wait for each other nor share a timer.
+func TestAShortTimeDoesNotWaitForALongOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lists Lists
+		long, short := &thing{began: time.Now()}, &thing{began: time.Now()}
+		lists.Start(&long.Link, long, long.began, time.Hour, 3)
+		lists.Start(&short.Link, short, short.began, time.Second, 3)
+		time.Sleep(2 * time.Hour)
+		if s, l := short.times(), long.times(); !slices.Equal(s, []time.Duration{time.Second}) || !slices.Equal(l, []time.Duration{time.Hour}) {
+			t.Errorf("told after %v and %v", s, l)
+		}
+	})
+}
+
+type nothing struct{ n atomic.Int64 }
+
+func (x *nothing) Expire() bool { x.n.Add(1); return true }
+
+func TestATimeCostsNoAllocation(t *testing.T) {
+	var lists Lists
+	var x nothing
+	var warm Link
+	now := time.Now()
+	lists.Start(&warm, &x, now, time.Hour, 0)
+	defer warm.Stop()
+	links := make([]Link, 1001)
+	i := 0
+	if n := testing.AllocsPerRun(1000, func() {
+		lists.Start(&links[i], &x, now, time.Hour, 0)
+		links[i].Stop()
+		i++
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkStartAndStop(b *testing.B) {
+	var lists Lists
+	var x nothing
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			var k Link
+			lists.Start(&k, &x, time.Now(), time.Second, rand.Uint64())
+			k.Stop()
+		}
+	})
+}
