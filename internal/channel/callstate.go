@@ -93,9 +93,7 @@ func (s *callState) begin(m *method, err error) (attempt.Step, error) {
 	if err == nil {
 		if err = s.awaitReady(); err != nil {
 			s.verdict = outcome.Unprocessed
-			if s.ctx.Err() != nil || s.channel.closed.Load() {
-				s.interrupted()
-			}
+			s.interrupted()
 		}
 	}
 	if err != nil {
@@ -125,10 +123,13 @@ func (s *callState) tried() []*balance.Endpoint {
 }
 
 // next returns the attempt that step starts, ready to run. It is no hedge.
-func (s *callState) next(now time.Time, step attempt.Step) *attemptState {
-	a := &s.first
+func (s *callState) next(step attempt.Step) *attemptState {
+	a, now := &s.first, s.start
 	if step.Number > 1 {
 		a = new(attemptState)
+	}
+	if step.Number > 1 || s.waited > 0 {
+		now = time.Now()
 	}
 	a.number = step.Number
 	s.attemptStart(a) // first, since a hook that panics leaves no timer then

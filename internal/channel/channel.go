@@ -4,6 +4,7 @@
 package channel
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,7 @@ type Config struct {
 type Channel struct {
 	cfg    Config
 	budget *attempt.Budget
+	xds    bool // xDS balances, not we
 	// closed says that the owner closes the client; closing is closed then.
 	closed   atomic.Bool
 	identity subset.Identity
@@ -81,6 +83,7 @@ func New(cfg Config) *Channel {
 		closing:  make(chan struct{}),
 		identity: identity(cfg),
 		epoch:    time.Now().Add(-1),
+		xds:      strings.HasPrefix(strings.ToLower(cfg.Target), "xds:"),
 		budget:   attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
 	}
 	c.methods.channel = c
@@ -124,6 +127,9 @@ func (c *Channel) discovered(e discovery.Event) {
 		})
 	}
 }
+
+// clock returns the time since the channel was made, which is never zero.
+func (c *Channel) clock() time.Duration { return time.Since(c.epoch) }
 
 func (c *Channel) problem(err error) {
 	if err != nil && c.cfg.Observer.Problem != nil {

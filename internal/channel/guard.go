@@ -188,14 +188,14 @@ func (s *callState) answered() *breaker.Change {
 	return c
 }
 
-// interrupted says that the call ended while it waited for a repeat. If its
-// caller gave up, or the client was closed, what the last attempt met is not
-// how the call would have ended.
+// interrupted says that the call ended while it waited. If its caller gave up, or
+// the client was closed, what the last attempt met is not how the call would have
+// ended.
 func (s *callState) interrupted() {
-	switch {
-	case errors.Is(s.ctx.Err(), context.Canceled):
+	switch err := s.ctx.Err(); {
+	case errors.Is(err, context.Canceled):
 		s.verdict = outcome.Abandoned
-	case s.ctx.Err() == nil:
+	case err == nil && s.channel.closed.Load():
 		s.verdict = outcome.Local
 	}
 }

@@ -122,9 +122,6 @@ func (b *fleet) obey(e *endpoint, o liveness.Order) (changed bool) {
 	return e.suspected != was
 }
 
-// clock returns the time since the channel was made, which is never zero.
-func (c *Channel) clock() time.Duration { return time.Since(c.epoch) }
-
 func (b *fleet) because(e *endpoint, from, to, why string) observe.EndpointChange {
 	c := b.change(e, from, to, nil)
 	c.Why = why

@@ -2,7 +2,6 @@ package channel
 
 import (
 	"fmt"
-	"strings"
 
 	"google.golang.org/grpc"
 
@@ -23,7 +22,7 @@ func (c *Channel) DialOptions() []grpc.DialOption {
 	// The user's come before ours: their interceptors see a call once, however
 	// many attempts it takes.
 	opts = append(opts, c.cfg.Dial...)
-	if !strings.HasPrefix(strings.ToLower(c.cfg.Target), "xds:") {
+	if !c.xds {
 		// xDS brings its own balancer in a service config; nobody else may.
 		opts = append(opts, grpc.WithDisableServiceConfig(),
 			grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}]}`, policyName)))

@@ -3,7 +3,6 @@ package channel
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -73,7 +72,7 @@ func (r *readiness) why() string {
 // in our own hands. 0 leaves it to grpc-go: for a caller who says how, with
 // grpc.WaitForReady; and for a balancer that is not ours.
 func (c *Channel) patience(opts []grpc.CallOption, bound time.Duration) time.Duration {
-	if bound <= 0 || strings.HasPrefix(strings.ToLower(c.cfg.Target), "xds:") {
+	if bound <= 0 || c.xds {
 		return 0
 	}
 	for _, o := range opts {
@@ -146,9 +145,7 @@ func (s *callState) resume(err error) (attempt.Step, error) {
 	defer s.unlock()
 	if none != nil {
 		s.machine.Abandon()
-		if s.ctx.Err() != nil || s.channel.closed.Load() {
-			s.interrupted()
-		}
+		s.interrupted()
 		last := &s.story()[len(s.story())-1]
 		last.Next = status.Convert(none).Message()
 		if last.Endpoint == "" {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -119,7 +118,7 @@ func (s *streamState) run(step attempt.Step, err error) (openStream, error) {
 	for {
 		switch step.Action {
 		case attempt.Start:
-			a := s.next(time.Now(), attempt.Step{Number: step.Number})
+			a := s.next(attempt.Step{Number: step.Number})
 			var cs grpc.ClientStream
 			if cs, err = s.dial(a); err == nil {
 				return s.open(a, cs), nil

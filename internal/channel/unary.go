@@ -3,7 +3,6 @@ package channel
 import (
 	"context"
 	"slices"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -24,15 +23,11 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 		s.hedge(m, &hedges{method: method, req: req, cc: cc, invoker: invoker, opts: opts, user: user}, delay, reply)
 	}
 	step, err := s.begin(m, err)
-	now := s.start
-	if s.waited > 0 {
-		now = time.Now()
-	}
 	for {
 		switch step.Action {
 		case attempt.Start:
 			user.reset()
-			a := s.next(now, step)
+			a := s.next(step)
 			err = a.invoke(method, req, reply, cc, invoker, opts)
 			step, err = s.finish(a, err)
 		case attempt.Wait:
@@ -56,9 +51,6 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 			user.deliver()
 			user.finished(err)
 			return err
-		}
-		if step.Action == attempt.Start {
-			now = time.Now()
 		}
 	}
 }
