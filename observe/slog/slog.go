@@ -220,6 +220,9 @@ func (w *writer) breaker(b observe.BreakerChange) {
 			slog.String("to", b.To),
 			slog.String("why", b.Why),
 		}
+		if b.Group != "" {
+			attrs = append(attrs, slog.String("group", b.Group))
+		}
 		if b.For > 0 {
 			attrs = append(attrs, slog.Duration("for", b.For))
 		}

@@ -122,6 +122,7 @@ func everything(o *observe.Observer) {
 		{From: "open", To: "half-open", Why: "its time is over"},
 		{From: "half-open", To: "closed", Why: "3 trials succeeded"},
 		{From: "closed", To: "open", Why: "20 of 24 calls failed", For: 4 * time.Second, DryRun: true},
+		{Group: "shard-7", From: "closed", To: "open", Why: "20 of 24 calls failed", For: 4 * time.Second},
 	} {
 		b.Target, b.Method = target, method
 		o.Breaker(b)
