@@ -38,7 +38,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 	f.Add(uint8(20), uint8(1), uint8(5), uint8(0x23), []byte{0, 0, 0, 0, 24, 0, 1, 9, 8, 0, 1, 9, 16, 0, 1, 9})
 	f.Add(uint8(100), uint8(3), uint8(50), uint8(0x35), []byte{0, 0, 0, 0, 24, 0, 1, 9, 24, 0, 1, 9, 8, 5, 1, 9, 32, 0, 0, 20, 16, 5, 1, 9, 16, 5, 1, 9, 32, 0, 0, 9})
 	f.Add(uint8(100), uint8(7), uint8(0), uint8(0x19), []byte("each letter of a long text is a part of a step of a call that hedges or that does not"))
-	for seed := range uint64(64) {
+	for seed := range uint64(32) {
 		f.Add(uint8(seed*13), uint8(seed), uint8(seed*7%50), uint8(seed*29), letters(seed, 300, 4))
 	}
 	f.Fuzz(func(t *testing.T, ratio, perSecond, load, attempts uint8, steps []byte) {
@@ -247,6 +247,26 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 			t.Fatalf("%d paid, %d in place of none, %d started for %d calls; %d hedges, %d paid of the extra load", paid[l], replaced, started, begun, hedges, paid[own])
 		}
 	})
+}
+
+// A call that must not hedge is as one without: its driver orders nothing.
+func TestACallThatMustNotHedgeDoesNot(t *testing.T) {
+	for name, c := range map[string]struct {
+		safety policy.Safety
+		hedges int
+		delay  time.Duration
+	}{
+		"unsafe":        {policy.Unsafe, 1, time.Millisecond},
+		"none allowed":  {policy.ReadOnly, 0, time.Millisecond},
+		"nobody's time": {policy.ReadOnly, 1, 0},
+	} {
+		m := policy.Method{Safety: c.safety, Retry: policy.Retry{MaxAttempts: 3}, Hedge: policy.Hedge{MaxHedges: c.hedges}}
+		call := New(&m, NewBudget(policy.Budget{}, start), termsOf(&m, time.Time{}))
+		call.Hedge(new(Hedging), c.delay, nil)
+		if call.hedging != nil || call.MayHedge() || call.Begin(start).Hedge != 0 {
+			t.Errorf("%s: it may hedge", name)
+		}
+	}
 }
 
 // What a method states is what it costs, whatever the delay is worth: all calls
