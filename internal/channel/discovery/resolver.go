@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/resolver"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/dnscache"
+	"github.com/surefoot-rpc/surefoot/policy"
 )
 
 // A channelResolver tells one channel what is known about its name. Its own
@@ -110,7 +111,7 @@ func (r *channelResolver) run(ctx context.Context) {
 		}
 		retry.Stop()
 		if r.tell(now) != nil {
-			retry.Reset(dnscache.Backoff(failures, retryBase, retryMax, r.cfg.Random()))
+			retry.Reset(policy.Backoff{Base: retryBase, Max: retryMax}.Delay(failures, r.cfg.Random()))
 			failures++
 		}
 		r.told = now.version

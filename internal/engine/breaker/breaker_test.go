@@ -11,6 +11,27 @@ import (
 	"github.com/surefoot-rpc/surefoot/policy"
 )
 
+// The percentage is exact, however many calls there are.
+func TestAHalfIsAHalf(t *testing.T) {
+	for _, c := range []struct {
+		good, bad int
+		want      State
+	}{{1000, 999, Closed}, {999, 999, Open}, {1001, 999, Closed}} {
+		b := New(policy.Breaker{Window: time.Minute, MinCalls: c.good + c.bad, FailurePercent: 50, Open: time.Second, Trials: 1, Successes: 1}, start)
+		for i := range c.good + c.bad {
+			v := outcome.Success
+			if i >= c.good {
+				v = outcome.Fault
+			}
+			ticket, _, _ := b.Allow(start, 0)
+			b.Done(start, ticket, v)
+		}
+		if got := b.State(); got != c.want {
+			t.Errorf("%d of %d failed: %v, want %v", c.bad, c.good+c.bad, got, c.want)
+		}
+	}
+}
+
 func TestWords(t *testing.T) {
 	for s, want := range []string{"closed", "open", "half-open", ""} {
 		if got := State(s).String(); got != want {

@@ -20,6 +20,8 @@ package dnscache
 import (
 	"errors"
 	"time"
+
+	"github.com/surefoot-rpc/surefoot/policy"
 )
 
 // Config bounds how often a name is asked for and how long an old answer is
@@ -70,7 +72,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	or(&c.MinTTL, time.Second)
-	or(&c.MaxTTL, max(5*time.Minute, c.MinTTL))
+	or(&c.MaxTTL, 5*time.Minute)
 	c.MaxTTL = max(c.MaxTTL, c.MinTTL)
 	c.MaxStale = max(c.MaxStale, 0)
 	or(&c.BackoffBase, 100*time.Millisecond)
@@ -187,7 +189,8 @@ func (e *Entry) Answer(now time.Time, r uint64, a Answer) Step {
 func (e *Entry) Fail(now time.Time, r uint64, err error) Step {
 	e.inFlight, e.hinted = false, false
 	e.lastErr = err
-	wait := Backoff(e.failures, e.cfg.BackoffBase, min(e.cfg.BackoffMax, e.period), r)
+	limit := min(e.cfg.BackoffMax, e.period)
+	wait := policy.Backoff{Base: min(e.cfg.BackoffBase, limit), Max: limit}.Delay(e.failures, r)
 	e.failures++
 	e.nextAsk = now.Add(wait)
 	switch {

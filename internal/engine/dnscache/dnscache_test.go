@@ -3,7 +3,6 @@ package dnscache
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -24,31 +23,6 @@ func TestConfig(t *testing.T) {
 	} {
 		if got := c.cfg.withDefaults(); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
-		}
-	}
-}
-
-func TestBackoff(t *testing.T) {
-	for _, c := range []struct {
-		n           int
-		base, limit time.Duration
-		r           uint64
-		want        time.Duration
-	}{
-		{0, 100, 1000, math.MaxUint64, 100},
-		{0, 100, 1000, 0, 0},
-		{3, 100, 1000, math.MaxUint64, 800},
-		{4, 100, 1000, math.MaxUint64, 1000},
-		{62, 100, 1000, math.MaxUint64, 1000},
-		{math.MaxInt, 100, 1000, math.MaxUint64, 1000},
-		{0, 2000, 1000, math.MaxUint64, 1000},
-		{-1, 100, 1000, math.MaxUint64, 0},
-		{0, 0, 1000, math.MaxUint64, 0},
-		{5, 1, math.MaxInt64, math.MaxUint64, 32},
-		{200, 1, math.MaxInt64, math.MaxUint64, math.MaxInt64},
-	} {
-		if got := Backoff(c.n, c.base, c.limit, c.r); got != c.want {
-			t.Errorf("Backoff(%d, %d, %d, %d) = %d, want %d", c.n, c.base, c.limit, c.r, got, c.want)
 		}
 	}
 }

@@ -25,10 +25,8 @@ func (e *Entry) Due(now time.Time, r uint64, used bool) (s Step, ask bool) {
 			e.unasked = true
 			return e.step(nil, "idle: nobody makes calls"), false
 		}
-		if at := e.hintAt(now, r); at.After(now) {
-			e.nextAsk = at
-			return e.step(nil, "idle: nobody makes calls; a hint can wait"), false
-		}
+		e.nextAsk = e.hintAt(now, r)
+		return e.step(nil, "idle: nobody makes calls; a hint can wait"), false
 	}
 	return e.step(nil, "look up"), true
 }

@@ -128,9 +128,5 @@ func (e *Entry) stale(now time.Time, h held) bool {
 
 // silentAbout reports whether an answer without r says nothing about r.
 func (a Answer) silentAbout(r Record) bool {
-	silent := a.Unanswered
-	if r.Host != "" {
-		silent |= a.UnansweredOf[r.Host]
-	}
-	return silent&familyOf(r.Addr) != 0
+	return (a.Unanswered|a.UnansweredOf[r.Host])&familyOf(r.Addr) != 0
 }

@@ -117,6 +117,76 @@ func TestWhatIsCondemned(t *testing.T) {
 	}
 }
 
+func TestRoomIsAShareRoundedDownAndNeverAll(t *testing.T) {
+	for _, c := range []struct{ percent, of, want int }{
+		{50, 0, -1}, {50, 1, 0}, {50, 2, 1}, {50, 3, 1}, {50, 4, 2}, {33, 100, 33}, {1, 99, 0}, {1, 100, 1},
+		{100, 1, 0}, {100, 2, 1}, {100, 10, 9}, {0, 10, 0}, {99, 100, 99},
+	} {
+		if got := room(policy.Liveness{MaxPercent: c.percent}, c.of); got != c.want {
+			t.Errorf("%d %% of %d: %d, want %d", c.percent, c.of, got, c.want)
+		}
+	}
+}
+
+// A dry run says what it would do to a connection that hangs, and goes on; it says
+// it again ever more rarely.
+func TestADryRunCondemnsAgainAndDoesNothing(t *testing.T) {
+	p := quick()
+	p.DryRun = true
+	g, c := New(p), new(Connection)
+	all := []*Connection{c, new(Connection), new(Connection), new(Connection), new(Connection)}
+	g.Check(1, all)
+	c.Sent()
+	var condemned []time.Duration
+	for now, due := time.Second, time.Second; now < time.Minute; now += ms {
+		if now < due {
+			continue
+		}
+		var orders []Order
+		orders, due = g.Check(now, all)
+		for _, o := range orders {
+			if o.Action == Probe {
+				c.Written.Add(1)
+				c.ProbeSent(o.Probe)
+			}
+			if o.Action == Condemn {
+				condemned = append(condemned, now)
+			}
+		}
+		if c.Suspect() {
+			t.Fatalf("suspect at %v", now)
+		}
+	}
+	for i := 1; i < len(condemned); i++ {
+		if between, least := condemned[i]-condemned[i-1], p.Silence<<min(i, longest); between < least || between > least+p.Silence+p.ProbeTimeout {
+			t.Errorf("condemned again after %v, want a little more than %v", between, least)
+		}
+	}
+	if n := len(condemned); n < 8 || n > 12 {
+		t.Errorf("condemned at %v", condemned)
+	}
+}
+
+// An attempt that begins while a check ends has a check to come: of the two, one
+// sees the other.
+func TestNoAttemptIsOverlooked(t *testing.T) {
+	g, c := New(quick()), new(Connection)
+	all := []*Connection{c, new(Connection)}
+	for i := range 20_000 {
+		g.Check(time.Duration(3*i+1)*ms, all) // nothing is in flight
+		var woke bool
+		var begun sync.WaitGroup
+		begun.Go(func() { woke = c.Sent() })
+		_, next := g.Check(time.Duration(3*i+2)*ms, all)
+		begun.Wait()
+		if !woke && next == 0 {
+			t.Fatalf("round %d: nobody will look at the attempt", i)
+		}
+		c.Over(false)
+		g.Check(time.Duration(3*i+3)*ms, all)
+	}
+}
+
 func TestActionsHaveWords(t *testing.T) {
 	for a, want := range []string{"", "suspect", "probe", "inconclusive", "clear", "condemn", "answered", ""} {
 		if got := Action(a).String(); got != want {

@@ -112,6 +112,7 @@ func TestAStreamIsWatched(t *testing.T) {
 
 func TestStreamsThatBeginTogetherDoNotEndTogether(t *testing.T) {
 	ends := make(map[string]bool)
+	soonest := time.Minute
 	for r := range uint64(1000) {
 		got := run(stream.New(policy.Stream{MaxAge: time.Minute}, open, r*0x9E3779B97F4A7C15), nil, time.Hour)
 		end, err := time.ParseDuration(got[0][:len(got[0])-len(" aged")])
@@ -119,6 +120,10 @@ func TestStreamsThatBeginTogetherDoNotEndTogether(t *testing.T) {
 			t.Fatalf("%q, %v", got, err)
 		}
 		ends[got[0]] = true
+		soonest = min(soonest, end-open)
+	}
+	if soonest > 54*time.Second+50*time.Millisecond {
+		t.Errorf("none ends before %v, and up to a tenth of a minute is said", soonest)
 	}
 	if len(ends) < 990 {
 		t.Errorf("%d ends of 1000 streams", len(ends))
