@@ -119,19 +119,40 @@ func (f *fleet) stop() {
 	f.delisting.Wait()
 }
 
-// strike lets one fault happen to one server. ctx ends the run.
-func (f *fleet) strike(ctx context.Context, fault scenario.Fault, n int) error {
-	p, at := f.servers[n], f.world.address(n)
+// strike lets a fault happen to its servers, to all at once: none of them waits for
+// the end or the start of another one's process. ctx ends the run.
+func (f *fleet) strike(ctx context.Context, fault scenario.Fault) error {
 	switch fault.Kind {
 	case scenario.Kill:
-		p.kill()
-		f.delistLater(ctx, n)
+		for _, n := range fault.Servers {
+			f.servers[n].end()
+		}
+		for _, n := range fault.Servers {
+			f.servers[n].kill()
+			f.delistLater(ctx, n)
+		}
 		return nil
 	case scenario.Restart:
-		f.keep[n]()
-		return f.start(ctx, []int{n})
+		for _, n := range fault.Servers {
+			f.keep[n]()
+		}
+		return f.start(ctx, fault.Servers)
 	case scenario.Join:
-		return f.start(ctx, []int{n})
+		return f.start(ctx, fault.Servers)
+	default:
+		for _, n := range fault.Servers {
+			if err := f.worsen(fault, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// worsen lets one fault happen to one server whose process goes on.
+func (f *fleet) worsen(fault scenario.Fault, n int) error {
+	p, at := f.servers[n], f.world.address(n)
+	switch fault.Kind {
 	case scenario.Slow:
 		return p.tell(protocol.Behave{Factor: fault.Factor})
 	case scenario.Answer:
@@ -148,6 +169,7 @@ func (f *fleet) strike(ctx context.Context, fault scenario.Fault, n int) error {
 		return f.world.silence(at)
 	case scenario.Heal:
 		return f.world.unsilence(at)
+	case scenario.Kill, scenario.Restart, scenario.Join: // of processes
 	case scenario.BadDNS: // strikes no server
 	}
 	return fmt.Errorf("the lab cannot do the fault %q", fault.Kind)

@@ -78,9 +78,9 @@ func TestFleetLivesAndDies(t *testing.T) {
 			t.Errorf("%s %v are listed, want %v", when, got, want)
 		}
 	}
-	strike := func(kind scenario.FaultKind, n int) {
+	strike := func(kind scenario.FaultKind, servers ...int) {
 		t.Helper()
-		if err := f.strike(t.Context(), scenario.Fault{Kind: kind, Servers: []int{n}}, n); err != nil {
+		if err := f.strike(t.Context(), scenario.Fault{Kind: kind, Servers: servers}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,24 +93,26 @@ func TestFleetLivesAndDies(t *testing.T) {
 	}
 	wantListed("at the start", all...)
 
-	dead := f.servers[1]
-	strike(scenario.Kill, 1)
+	dead, other := f.servers[1], f.servers[4]
+	strike(scenario.Kill, 1, 4)
 	<-dead.exited
+	<-other.exited
 	f.delisting.Wait()
-	wantListed("after the kill", all[1:]...)
-	strike(scenario.Restart, 1)
-	wantListed("after the restart", append(slices.Clone(all[1:]), 1)...)
-	if f.servers[1] == dead {
-		t.Error("the dead server was not replaced")
+	rest := slices.DeleteFunc(slices.Clone(all), func(n int) bool { return n == 1 || n == 4 })
+	wantListed("after the kill", rest...)
+	strike(scenario.Restart, 1, 4)
+	wantListed("after the restart", append(rest, 1, 4)...)
+	if f.servers[1] == dead || f.servers[4] == other {
+		t.Error("the dead servers were not replaced")
 	}
 	strike(scenario.Stop, 2)
 	strike(scenario.Continue, 2)
-	if err := f.strike(t.Context(), scenario.Fault{Kind: scenario.SilentDrop}, 2); err == nil {
+	if err := f.strike(t.Context(), scenario.Fault{Kind: scenario.SilentDrop, Servers: []int{2}}); err == nil {
 		t.Error("packets were dropped on the machine's own loopback")
 	}
 	late := startTogether + 2
 	strike(scenario.Join, late)
-	wantListed("after a server joined", append(slices.Clone(all[1:]), 1, late)...)
+	wantListed("after a server joined", append(rest, 1, 4, late)...)
 	for _, kind := range []scenario.FaultKind{scenario.Slow, scenario.Answer, scenario.LoseReply, scenario.Recover} {
 		strike(kind, late)
 	}
@@ -134,7 +136,7 @@ func TestFleetLivesAndDies(t *testing.T) {
 func TestUnknownFaultIsRefused(t *testing.T) {
 	f := &fleet{world: &loopbackWorld{}}
 	const want = `the lab cannot do the fault "melt"`
-	if err := f.strike(t.Context(), scenario.Fault{Kind: "melt"}, 1); err == nil || err.Error() != want {
+	if err := f.strike(t.Context(), scenario.Fault{Kind: "melt", Servers: []int{1}}); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

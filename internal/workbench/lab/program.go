@@ -142,11 +142,16 @@ func (p *program) signal(s syscall.Signal) error {
 	return nil
 }
 
-// kill ends the process at once and returns when it is gone.
-func (p *program) kill() {
+// end ends the process at once and does not wait until it is gone.
+func (p *program) end() {
 	p.doomed.Store(true)
 	p.once.Do(func() { close(p.unread) })
 	_ = p.cmd.Process.Kill() // it may have ended by itself
+}
+
+// kill ends the process at once and returns when it is gone.
+func (p *program) kill() {
+	p.end()
 	<-p.exited
 }
 

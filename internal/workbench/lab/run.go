@@ -163,10 +163,8 @@ func (k *keeper) play(ctx context.Context, f *fleet, from protocol.Instant, faul
 			harmed = true
 			fault <- protocol.Now()
 		}
-		for _, server := range event.Servers {
-			if err := f.strike(ctx, event, server); err != nil {
-				return fmt.Errorf("%s at %v: %w", event.Kind, event.At, err)
-			}
+		if err := f.strike(ctx, event); err != nil {
+			return fmt.Errorf("%s at %v: %w", event.Kind, event.At, err)
 		}
 		if event.Kind == scenario.BadDNS {
 			f.names.behave(event.Reply)
