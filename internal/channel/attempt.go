@@ -47,6 +47,7 @@ type attemptState struct {
 	ended    time.Duration     // when, on the same clock, if it had an endpoint
 	counted  bool              // among the attempts in flight
 	at       *balance.Endpoint // that it is in flight on, of a call that hedges; guarded by its lock
+	told     bool              // done was called
 	sent     bool
 	fromPeer bool
 	trailer  metadata.MD
@@ -176,7 +177,7 @@ func (a *attemptState) pick() []*balance.Endpoint {
 		a.call.avoid(a.endpoint)
 		a.leave(-1, false, false)
 		a.endpoint = nil
-		a.sent, a.fromPeer, a.trailer = false, false, nil
+		a.told, a.sent, a.fromPeer, a.trailer = false, false, false, nil
 	}
 	if a.picks { // it has waited, for which no endpoint is to blame
 		a.from = a.call.channel.clock()
@@ -271,7 +272,7 @@ func (a *attemptState) testify(e outcome.Evidence, timedOut bool) {
 // have no connection. Its Err is not looked at: it can be nil for a failure.
 func (a *attemptState) done(info balancer.DoneInfo) {
 	a.mu.Lock()
-	a.sent = info.BytesSent
+	a.told, a.sent = true, info.BytesSent
 	a.fromPeer = info.BytesReceived
 	a.trailer = info.Trailer
 	a.mu.Unlock()
@@ -312,9 +313,12 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 }
 
 // explain replaces the error of an attempt that our own timer ended, which
-// says no more than that a context was cancelled. The caller has cancelled
-// nothing.
+// says no more than that a context was cancelled: the caller has cancelled
+// nothing. So it does with that of one whose connection went as the client was closed.
 func (a *attemptState) explain(err error, v outcome.Verdict, now time.Time) error {
+	if v == outcome.Local && status.Code(err) == codes.Unavailable && !a.fromPeer && a.call.channel.closed.Load() {
+		return status.Error(codes.Canceled, "surefoot: the client was closed")
+	}
 	if v == outcome.Abandoned || status.Code(err) != codes.Canceled {
 		return err
 	}
@@ -329,11 +333,12 @@ func (a *attemptState) explain(err error, v outcome.Verdict, now time.Time) erro
 }
 
 // maybeSent reports whether the peer may have seen the attempt. What no picker
-// was asked for can have been sent by an interceptor that goes its own way. mu
-// is held.
+// was asked for can have been sent by an interceptor that goes its own way. Of one
+// that has an endpoint grpc-go tells nothing if there was a second reply, for
+// which it returns an error and ends nothing. mu is held.
 func (a *attemptState) maybeSent() bool {
 	own := &a.call.channel.cfg
-	return a.sent || !a.picks && len(own.Unary)+len(own.Stream) > 0
+	return a.sent || a.endpoint != nil && !a.told || !a.picks && len(own.Unary)+len(own.Stream) > 0
 }
 
 // blames reports whether the attempt failed for a reason that need not hold

@@ -13,8 +13,9 @@ import (
 // attempts and the budget allow it.
 //
 // That happens on the goroutine that waits for the first message, or for the
-// header. A caller that has seen the header, or the context, has seen this
-// stream and no other: it is not opened again then, as in grpc-go.
+// header; if two wait, on that which sees the failure first. A caller that has
+// seen the header, or the context, has seen this stream and no other: it is not
+// opened again then, as in grpc-go.
 type serverStream struct {
 	state *streamState
 	now   atomic.Pointer[openStream]
@@ -22,7 +23,9 @@ type serverStream struct {
 	committed atomic.Bool
 	answered  bool // a message was read; one goroutine reads at a time
 
-	reading sync.Mutex // held by whoever may open it again
+	// changing is held, by whoever has put something in, while the stream is opened
+	// again, and to commit it. To open it can take long, and ends with the context.
+	changing chan struct{}
 
 	// sending orders what is sent with what is sent again, and guards what
 	// follows. The request is the caller's, who must leave it alone after SendMsg
@@ -34,13 +37,16 @@ type serverStream struct {
 }
 
 func newServerStream(s *streamState, in openStream) *serverStream {
-	cs := &serverStream{state: s}
+	cs := &serverStream{state: s, changing: make(chan struct{}, 1)}
 	cs.now.Store(&in)
 	return cs
 }
 
 func (cs *serverStream) RecvMsg(m any) error {
-	err := cs.recv(m)
+	err := cs.first(func(in *openStream) (bool, error) {
+		err := in.RecvMsg(m)
+		return err == nil, err
+	})
 	if err == nil && !cs.answered {
 		cs.answered = true
 		cs.state.answered()
@@ -48,83 +54,101 @@ func (cs *serverStream) RecvMsg(m any) error {
 	return cs.state.tell(err)
 }
 
-func (cs *serverStream) recv(m any) error {
-	if cs.committed.Load() {
-		return cs.now.Load().RecvMsg(m)
-	}
-	cs.reading.Lock()
-	defer cs.reading.Unlock()
-	return cs.first(func(in *openStream) (bool, error) {
-		err := in.RecvMsg(m)
-		return err == nil, err
-	})
-}
-
 // Header waits for the header, and opens the stream again where RecvMsg would.
-// If another goroutine waits for a message, it is that one's to do.
 func (cs *serverStream) Header() (md metadata.MD, err error) {
-	header := func(in *openStream) (bool, error) {
+	err = cs.first(func(in *openStream) (bool, error) {
 		md, err = in.Header()
 		return md != nil, err
-	}
-	if cs.committed.Load() || !cs.reading.TryLock() {
-		if ok, err := header(cs.now.Load()); !ok {
-			return nil, err
-		}
-		cs.committed.Store(true)
-		return md, nil
-	}
-	defer cs.reading.Unlock()
-	err = cs.first(header)
+	})
 	return md, cs.state.tell(err)
 }
 
 // first waits for the first sign of the server, on one stream after the other.
-// reading is held.
 func (cs *serverStream) first(wait func(*openStream) (ok bool, err error)) error {
+	if cs.committed.Load() {
+		_, err := wait(cs.now.Load())
+		return err
+	}
 	cs.state.decide()
 	defer cs.state.decided()
 	for {
-		ok, err := wait(cs.now.Load())
-		switch {
-		case ok:
-			cs.committed.Store(true)
-			if cs.sending.TryLock() { // or else SendMsg drops it
-				cs.request = nil
-				cs.sending.Unlock()
-			}
-			return err
-		case cs.committed.Load() || !cs.again():
+		in := cs.now.Load()
+		ok, err := wait(in)
+		if ok && cs.commit(in) || !ok && !cs.again(in) {
 			return err
 		}
 	}
 }
 
-// again opens the stream again after it has failed, and sends again what was
-// sent. It returns false if the call is over, or the stream has not failed: an
-// interceptor's error ends no stream. reading is held.
-func (cs *serverStream) again() bool {
+// commit says that the caller has seen in, so that it is not opened again. It
+// returns false if it was.
+func (cs *serverStream) commit(in *openStream) bool {
+	cs.changing <- struct{}{}
+	defer func() { <-cs.changing }()
+	if cs.now.Load() != in {
+		return false
+	}
+	cs.keep()
+	return true
+}
+
+// keep makes the stream of now the only one. changing is held.
+func (cs *serverStream) keep() {
+	cs.committed.Store(true)
+	if cs.sending.TryLock() { // or else SendMsg drops it
+		cs.request = nil
+		cs.sending.Unlock()
+	}
+}
+
+// again opens the stream again after in has failed, unless another goroutine has.
+// It returns false if the call is over, or the stream has not failed: an
+// interceptor's error ends no stream.
+func (cs *serverStream) again(in *openStream) bool {
+	opened, end := cs.reopen(in)
+	cs.state.tellEnd(end) // hooks may use the stream
+	return opened
+}
+
+// reopen is again; it returns what to tell.
+func (cs *serverStream) reopen(in *openStream) (opened bool, end ending) {
+	cs.changing <- struct{}{}
+	defer func() { <-cs.changing }()
+	switch {
+	case cs.now.Load() != in:
+		return true, end
+	case cs.committed.Load():
+		return false, end
+	}
 	s := cs.state
 	a, err := s.failed()
 	if a == nil {
-		return false
+		return false, end
 	}
+	made := s.machine.Made()
 	step, err := s.finish(a, err)
-	in, err := s.run(step, err)
+	next, err := s.run(step, err)
 	if err != nil {
-		_ = s.fail(err) // which tell knows
-		return false
+		if s.machine.Made() > made { // what the call ended with has no trailer
+			cs.now.Store(&openStream{ClientStream: in.ClientStream, over: true})
+		}
+		return false, s.failWith(err)
 	}
+	cs.replay(next)
+	return true, end
+}
+
+// replay makes next the stream of now, and sends again what was sent.
+func (cs *serverStream) replay(next openStream) {
 	cs.sending.Lock()
 	defer cs.sending.Unlock()
-	cs.now.Store(&in)
+	cs.now.Store(&next)
 	if cs.sent {
-		_ = in.SendMsg(cs.request) // whoever reads is told
+		_ = next.SendMsg(cs.request) // whoever reads is told
 	}
 	if cs.closed {
-		_ = in.CloseSend() // likewise
+		_ = next.CloseSend() // likewise
 	}
-	return true
 }
 
 func (cs *serverStream) SendMsg(m any) error {
@@ -147,8 +171,12 @@ func (cs *serverStream) CloseSend() error {
 	return cs.now.Load().CloseSend()
 }
 
+// Context waits while the stream is opened again: the one before is over, and its
+// context done.
 func (cs *serverStream) Context() context.Context {
-	cs.committed.Store(true)
+	cs.changing <- struct{}{}
+	defer func() { <-cs.changing }()
+	cs.keep()
 	return cs.now.Load().Context()
 }
 
@@ -158,15 +186,15 @@ func (cs *serverStream) Trailer() metadata.MD { return cs.now.Load().Trailer() }
 // means.
 func (s *streamState) decide() {
 	s.mu.Lock()
-	s.deciding = true
+	s.deciding++
 	s.mu.Unlock()
 }
 
 // decided says that the caller waits no longer.
 func (s *streamState) decided() {
 	s.mu.Lock()
-	s.deciding = false
-	if s.attempt == nil && !s.over { // an interceptor has panicked
+	s.deciding--
+	if s.attempt == nil && !s.over && s.deciding == 0 { // an interceptor has panicked
 		s.giveBack()
 	}
 	end := s.settle()

@@ -3,6 +3,7 @@ package channel_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"testing"
@@ -382,8 +383,70 @@ func TestTrailerOfAnEarlierAttemptIsForgotten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied || attempts != 2 || len(trailer) != 0 || at.Addr != nil {
-			t.Errorf("%d attempts, %v with the trailer %v of %v", attempts, err, trailer, at.Addr)
+		if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied || attempts != 2 || len(trailer) != 0 || at.Addr != nil || len(stream.Trailer()) != 0 {
+			t.Errorf("%d attempts, %v with the trailers %v and %v of %v", attempts, err, trailer, stream.Trailer(), at.Addr)
 		}
 	})
+}
+
+// Others than the reader see the stream that the caller will have: no header that
+// is of none, no context that is done, because the first one has failed.
+func TestWhoWaitsBesideTheReaderSeesTheRepeat(t *testing.T) {
+	listed := watching(&surefootv1.Method{Retry: &surefootv1.Retry{Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}})
+	for name, look := range map[string]func(inventoryv1.Inventory_WatchClient) string{
+		"header": func(s inventoryv1.Inventory_WatchClient) string {
+			md, err := s.Header()
+			return fmt.Sprint(len(md.Get("server")), " ", err)
+		},
+		"context": func(s inventoryv1.Inventory_WatchClient) string { return fmt.Sprint("1 ", s.Context().Err()) },
+	} {
+		for _, c := range []struct {
+			name   string
+			before time.Duration // from the beginning until somebody looks
+		}{{"before the first fails", 0}, {"while it is opened again", time.Second}} {
+			t.Run(name+" "+c.name, func(t *testing.T) {
+				if name == "context" && c.before == 0 {
+					t.Skip("a caller that has the context has that stream")
+				}
+				synctest.Test(t, func(t *testing.T) {
+					setup, opened := failing(1, func(*server, inventoryv1.Inventory_WatchServer) error {
+						<-time.After(time.Second - time.Microsecond)
+						return status.Error(codes.Aborted, "no")
+					})
+					w := newWorld(t, 3, setup, listed, surefoot.WithAttemptInterceptor(nil,
+						func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+							if opened.Load() > 0 {
+								<-time.After(time.Second) // it takes long
+							}
+							return streamer(ctx, desc, cc, method, opts...)
+						}))
+					defer w.close()
+					w.warm()
+					stream, err := w.stub.Watch(t.Context(), watchRequest)
+					if err != nil {
+						t.Fatal(err)
+					}
+					read := make(chan error)
+					go func() {
+						_, err := stream.Recv()
+						read <- err
+					}()
+					<-time.After(c.before)
+					synctest.Wait()
+					if got := look(stream); got != "1 <nil>" {
+						t.Errorf("saw %s", got)
+					}
+					if err := <-read; err != nil || opened.Load() != 2 {
+						t.Errorf("%v, opened %d times", err, opened.Load())
+					}
+					if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+						t.Error(err)
+					}
+					if calls, attempts := w.seen(); len(calls) != 1 || len(attempts) != 2 {
+						t.Errorf("calls %+v", calls)
+					}
+				})
+			})
+		}
+	}
 }

@@ -67,7 +67,7 @@ type streamState struct {
 	mu       sync.Mutex
 	latest   *opened       // what grpc-go opened last
 	attempt  *attemptState // of the open stream, nil before
-	deciding bool          // whoever reads decides what an end means
+	deciding int           // how many wait, who decide what an end means
 	over     bool
 	err      error // what the call ended with
 }
@@ -76,10 +76,16 @@ type streamState struct {
 type openStream struct {
 	grpc.ClientStream
 	watch *streamWatch
+	over  bool // an attempt came after it, which got no stream
 }
 
 // Trailer returns what of the trailer is the user's.
-func (o openStream) Trailer() metadata.MD { return wire.HideOwn(o.ClientStream.Trailer()) }
+func (o openStream) Trailer() metadata.MD {
+	if o.over {
+		return nil
+	}
+	return wire.HideOwn(o.ClientStream.Trailer())
+}
 
 func (o openStream) RecvMsg(m any) error {
 	o.watch.receive()
@@ -142,7 +148,7 @@ type opened struct {
 
 	state *streamState
 
-	single bool // one message from the server ends it
+	cancel context.CancelFunc // of one that a single message ends, nil for others
 
 	// Guarded by the state's mu.
 	ended bool
@@ -154,8 +160,14 @@ type opened struct {
 // it has filled in what the user asked for.
 func (o *opened) finished(err error) {
 	s := o.state
+	if o.cancel != nil {
+		o.cancel()
+	}
 	s.mu.Lock()
-	o.ended, o.err = true, err
+	o.ended = true
+	if o.err == nil {
+		o.err = err
+	}
 	end := s.settle()
 	if o.done != nil {
 		close(o.done)
@@ -168,7 +180,10 @@ func (o *opened) finished(err error) {
 // Whoever cancels a stream ends it on another goroutine, which may not have come
 // to finished yet, and then nobody would know what an error means, and the user's
 // options would be filled in while he looks at them.
-func (o *opened) await() {
+//
+// One error of grpc-go's ends nothing: that there was a second reply where one is
+// due. Nobody else would end such a stream: it is cancelled, and err is its end.
+func (o *opened) await(err error) {
 	o.state.mu.Lock()
 	if o.ended {
 		o.state.mu.Unlock()
@@ -178,14 +193,20 @@ func (o *opened) await() {
 		o.done = make(chan struct{})
 	}
 	done := o.done
+	if o.cancel != nil && !errors.Is(err, io.EOF) {
+		o.err = err
+	}
 	o.state.mu.Unlock()
+	if o.cancel != nil && err != nil {
+		o.cancel()
+	}
 	<-done
 }
 
 func (o *opened) RecvMsg(m any) error {
 	err := o.ClientStream.RecvMsg(m)
-	if err != nil || o.single {
-		o.await()
+	if err != nil || o.cancel != nil {
+		o.await(err)
 	}
 	return err
 }
@@ -193,7 +214,7 @@ func (o *opened) RecvMsg(m any) error {
 func (o *opened) SendMsg(m any) error {
 	err := o.ClientStream.SendMsg(m)
 	if err != nil && !errors.Is(err, io.EOF) { // EOF: RecvMsg has the error
-		o.await()
+		o.await(err)
 	}
 	return err
 }
@@ -201,7 +222,7 @@ func (o *opened) SendMsg(m any) error {
 func (o *opened) Header() (metadata.MD, error) {
 	md, err := o.ClientStream.Header()
 	if md == nil {
-		o.await()
+		o.await(err)
 	}
 	return md, err
 }
@@ -220,11 +241,14 @@ func (c *Channel) open(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Clie
 		return streamer(ctx, desc, cc, method, opts...)
 	}
 	own, _ := opts[i].(streamOption)
-	o := &opened{state: own.state, single: !desc.ServerStreams}
+	o := &opened{state: own.state}
 	opts = slices.Clone(opts)
 	opts[i] = grpc.OnFinish(o.finished)
+	if !desc.ServerStreams {
+		ctx, o.cancel = context.WithCancel(ctx)
+	}
 	cs, err := streamer(ctx, desc, cc, method, opts...)
-	if err != nil {
+	if err != nil { // and finished was called
 		return nil, err
 	}
 	o.ClientStream = cs
@@ -249,7 +273,7 @@ func (s *streamState) open(a *attemptState, cs grpc.ClientStream) openStream {
 	end := s.settle()
 	s.mu.Unlock()
 	s.tellEnd(end)
-	return openStream{cs, a.watch}
+	return openStream{ClientStream: cs, watch: a.watch}
 }
 
 // seriesOf returns the series among opts, nil if there is none.
@@ -274,7 +298,7 @@ type ending struct {
 // settle ends the call once the stream was open and has ended, unless somebody
 // is about to decide what that means, and returns what to tell then. mu is held.
 func (s *streamState) settle() (e ending) {
-	if s.attempt == nil || s.over || s.deciding || s.latest == nil || !s.latest.ended {
+	if s.attempt == nil || s.over || s.deciding > 0 || s.latest == nil || !s.latest.ended {
 		return ending{}
 	}
 	err := s.end(s.attempt, s.latest.err)
@@ -329,12 +353,17 @@ func (s *streamState) answered() {
 // fail ends the call with err, after its last attempt, and returns the caller's
 // error.
 func (s *streamState) fail(err error) error {
-	var e ending
-	s.mu.Lock()
-	s.close(&e, err)
-	s.mu.Unlock()
+	e := s.failWith(err)
 	s.tellEnd(e)
 	return e.call.Err
+}
+
+// failWith is fail; it returns what to tell.
+func (s *streamState) failWith(err error) (e ending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.close(&e, err)
+	return e
 }
 
 // tell returns the error that ended the stream in place of grpc-go's own. EOF

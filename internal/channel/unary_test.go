@@ -517,3 +517,28 @@ func TestFailureBeforeAPickCountsAsAnAttempt(t *testing.T) {
 		}
 	})
 }
+
+// A server that sends two replies to a unary call breaks the protocol, after it has
+// done what it was asked for. grpc-go does not end such an attempt.
+func TestTwoRepliesMayHaveBeenApplied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened := 0
+		w := newWorld(t, 2, func(s *server) {
+			s.options = []grpc.ServerOption{grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+				opened++
+				if err := stream.RecvMsg(&inventoryv1.ReserveRequest{}); err != nil {
+					return err
+				}
+				_ = stream.SendMsg(&inventoryv1.ReserveResponse{})
+				return stream.SendMsg(&inventoryv1.ReserveResponse{})
+			})}
+		})
+		defer w.close()
+		w.warm()
+		err := w.client.Invoke(t.Context(), "/inventory.v1.Inventory/Twice", &inventoryv1.ReserveRequest{}, &inventoryv1.ReserveResponse{})
+		var ce *surefoot.CallError
+		if status.Code(err) != codes.Internal || opened != 1 || !errors.As(err, &ce) || !ce.MayHaveBeenApplied() {
+			t.Errorf("opened %d times, %v", opened, err)
+		}
+	})
+}
