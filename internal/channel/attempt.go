@@ -231,9 +231,9 @@ func (a *attemptState) cameBack() bool {
 
 // leave takes the attempt out of its endpoint's books. latency is negative if
 // it says nothing. mu is held.
-func (a *attemptState) leave(latency time.Duration, failed, timedOut bool) {
+func (a *attemptState) leave(latency time.Duration, failed, unanswered bool) {
 	if a.wire != nil && !a.call.policy.Streaming {
-		a.wire.life.Over(timedOut)
+		a.wire.life.Over(unanswered)
 	}
 	a.wire = nil
 	if a.counted {
@@ -244,7 +244,7 @@ func (a *attemptState) leave(latency time.Duration, failed, timedOut bool) {
 
 // testify tells the endpoint what its attempt's end says of it. A stream's
 // length says nothing.
-func (a *attemptState) testify(e outcome.Evidence, timedOut bool) {
+func (a *attemptState) testify(e outcome.Evidence, unanswered bool) {
 	a.mu.Lock()
 	at := a.endpoint
 	if at == nil {
@@ -258,7 +258,7 @@ func (a *attemptState) testify(e outcome.Evidence, timedOut bool) {
 	if a.call.policy.Streaming || e != outcome.Good && e != outcome.Bad {
 		timing = -1
 	}
-	a.leave(timing, e == outcome.Bad, timedOut)
+	a.leave(timing, e == outcome.Bad, unanswered)
 	a.mu.Unlock()
 	if a.call.policy.Streaming {
 		latency = ejection.Untimed

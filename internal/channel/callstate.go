@@ -167,7 +167,7 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	}
 	if err != nil {
 		inGroup := a.settleGroup(v)
-		a.testify(evidence, timedOut || v == outcome.Expired)
+		a.testify(evidence, timedOut || v == outcome.Expired || evidence == outcome.Overtaken)
 		a.learn(v)
 		inGroup.tell()
 	}

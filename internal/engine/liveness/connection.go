@@ -15,14 +15,14 @@ type Connection struct {
 	// Writing is true while a system call that writes has not returned.
 	Writing atomic.Bool
 
-	sent     atomic.Uint64 // attempts
-	over     atomic.Uint64
-	timeouts atomic.Uint64 // of those over, how many ended by their own timer
-	asleep   atomic.Bool   // no Check is due
-	suspect  atomic.Bool   // published
-	asked    atomic.Bool   // to be probed, see Ask
-	probe    atomic.Uint64 // the number of the latest probe, and what is known of it
-	_        [64]byte
+	sent       atomic.Uint64 // attempts
+	over       atomic.Uint64
+	unanswered atomic.Uint64 // of those over, how many we ended
+	asleep     atomic.Bool   // no Check is due
+	suspect    atomic.Bool   // published
+	asked      atomic.Bool   // to be probed, see Ask
+	probe      atomic.Uint64 // the number of the latest probe, and what is known of it
+	_          [64]byte
 
 	watch
 }
@@ -48,12 +48,13 @@ func (c *Connection) Sent() (wake bool) {
 	return c.asleep.Load() && c.asleep.CompareAndSwap(true, false)
 }
 
-// Over says that an attempt which was sent has ended. timedOut says that our
-// own timer ended it, the attempt's or the call's: then the peer still owes a
-// sign of life. An attempt that was cancelled is owed nothing.
-func (c *Connection) Over(timedOut bool) {
-	if timedOut {
-		c.timeouts.Add(1)
+// Over says that an attempt which was sent has ended. unanswered says that we
+// ended it, because its time or the call's was up, or another attempt was faster:
+// then the peer still owes a sign of life. An attempt that its caller cancelled is
+// owed nothing.
+func (c *Connection) Over(unanswered bool) {
+	if unanswered {
+		c.unanswered.Add(1)
 	}
 	c.over.Add(1)
 }
@@ -124,8 +125,8 @@ type watch struct {
 
 	read   uint64        // as of the last check
 	count  uint64        // attempts sent, as of the last check
-	done   uint64        // attempts over but for timeouts, as of the last check
-	owed   uint64        // timeouts, when something was last read
+	done   uint64        // attempts over but for unanswered ones, as of the last check
+	owed   uint64        // unanswered, when something was last read
 	old    uint64        // attempts sent before the last probe was answered
 	waits  time.Duration // since when something new waits unanswered; 0 is nothing
 	quiet  time.Duration // since when nothing was read

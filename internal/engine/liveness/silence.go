@@ -6,15 +6,15 @@ import "time"
 // read since the last check.
 func (c *Connection) observe(now time.Duration) (alive bool) {
 	read, sent, over := c.Read.Load(), c.sent.Load(), c.over.Load()
-	timeouts := c.timeouts.Load()
+	unanswered := c.unanswered.Load()
 	alive = read != c.read || c.quiet == 0
 	if alive {
-		c.read, c.quiet, c.owed, c.waits = read, now, timeouts, 0
+		c.read, c.quiet, c.owed, c.waits = read, now, unanswered, 0
 	}
-	if done := over - timeouts; done != c.done { // others than the slow are answered
+	if done := over - unanswered; done != c.done { // others than the slow are answered
 		c.done, c.calm = done, 0
 	}
-	idle := sent == over && timeouts == c.owed // nothing waits and nothing is owed
+	idle := sent == over && unanswered == c.owed // nothing waits and nothing is owed
 	if idle || c.idle {
 		c.quiet = now
 	}
