@@ -32,7 +32,7 @@ func (t *transportCredentials) ClientHandshake(ctx context.Context, authority st
 	}
 	wire := &connection{Conn: secure, raw: conn}
 	e.wire.Store(wire)
-	return wire, info, nil
+	return wire.ready(), info, nil
 }
 
 func (t *transportCredentials) Clone() credentials.TransportCredentials {

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package channel
+
+import "net"
+
+func socketReaderOf(net.Conn) readyReader { return nil }
