@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -35,6 +36,7 @@ type attemptState struct {
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
 	time   timeouts.Link
 	light  bool         // is cancelled through abort
+	told   atomic.Int64 // the deadline as the peer is told of it, from start; 0 before
 	watch  *streamWatch // of a stream with limits, once it is open; else nil
 
 	// mu guards what follows. grpc-go picks and reports on the goroutine of a
@@ -284,6 +286,9 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ended, deadline := c.ctx.Err(), c.machine.Deadline()
+	if told := a.told.Load(); told != 0 {
+		deadline = a.start.Add(time.Duration(told))
+	}
 	f := outcome.Facts{
 		Code:      status.Code(err),
 		Cancelled: a.lost || errors.Is(ended, context.Canceled),
