@@ -36,7 +36,7 @@ type attemptState struct {
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
 	time   timeouts.Link
 	light  bool         // is cancelled through abort
-	told   atomic.Int64 // the deadline as the peer is told of it, from start; 0 before
+	until  atomic.Int64 // the deadline as the peer is told of it, from start; 0 before
 	watch  *streamWatch // of a stream with limits, once it is open; else nil
 
 	// mu guards what follows. grpc-go picks and reports on the goroutine of a
@@ -286,8 +286,8 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ended, deadline := c.ctx.Err(), c.machine.Deadline()
-	if told := a.told.Load(); told != 0 {
-		deadline = a.start.Add(time.Duration(told))
+	if until := a.until.Load(); until != 0 {
+		deadline = a.start.Add(time.Duration(until))
 	}
 	f := outcome.Facts{
 		Code:      status.Code(err),

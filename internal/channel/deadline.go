@@ -24,17 +24,17 @@ func (a *attemptState) Deadline() (time.Time, bool) {
 	if !ok {
 		return d, false
 	}
-	told := a.told.Load()
-	if told == 0 {
+	until := a.until.Load()
+	if until == 0 {
 		now := time.Now()
 		left := d.Sub(now)
 		if left >= least {
 			left = left.Truncate(whole)
 		}
-		told = int64(now.Add(left).Sub(a.start))
-		if !a.told.CompareAndSwap(0, told) {
-			told = a.told.Load()
+		until = int64(now.Add(left).Sub(a.start))
+		if !a.until.CompareAndSwap(0, until) {
+			until = a.until.Load()
 		}
 	}
-	return a.start.Add(time.Duration(told)), true
+	return a.start.Add(time.Duration(until)), true
 }
