@@ -35,7 +35,10 @@ func Board(s Scenario, width int) string {
 	b.WriteString(Hanging("  ", faint().Render(legend(s, width)), text) + "\n\n")
 	for _, a := range s.Arms {
 		name := lipgloss.NewStyle().Width(armWidth).PaddingLeft(2).PaddingRight(1).Inherit(armStyle(a)).Render(a.Name)
-		b.WriteString(Hanging(name, Story(s, a)+a.words(), text) + "\n")
+		b.WriteString(Hanging(name, Story(s, a), text) + "\n")
+	}
+	if more := comparison(s, width); more != "" {
+		b.WriteString("\n" + more)
 	}
 	if len(s.Expectations) > 0 {
 		b.WriteString("\n")
@@ -74,7 +77,7 @@ func trimmed(text string) string {
 func legend(s Scenario, width int) string {
 	bad := fmt.Sprintf("bad: failed, or took %s or longer", span(s.BadAfterMS))
 	shown := []string{bad}
-	for _, c := range columns(s, width) {
+	for _, c := range fitting(s, width) {
 		if c.legend != "" {
 			shown = append(shown, c.legend)
 		}
@@ -118,16 +121,20 @@ func verdict(e Expectation, width int) string {
 		mark = bad().Bold(true).Render("✗ broken")
 	}
 	label := lipgloss.NewStyle().Width(markWidth).PaddingLeft(2).Render(mark)
-	figures := fmt.Sprintf("(%s is %s, wanted %s)", e.Metric, exact(e), e.Want)
+	got, want := "is"+unbroken+exact(e), "wanted"+unbroken+strings.ReplaceAll(e.Want, " ", unbroken)
 	if e.Beside != "" {
-		figures = fmt.Sprintf("(%s is %s × that of %s, wanted %s)", e.Metric, exact(e), e.Beside, e.Want)
+		got += " × that of " + e.Beside
 	}
+	figures := fmt.Sprintf("(%s %s, %s)", e.Metric, got, want)
 	text := e.Arm + ": " + e.Text + " " + faint().Render(figures)
 	if e.Doubt != "" {
 		text += " " + caution().Render("("+e.Doubt+")")
 	}
-	return Hanging(label, text, width)
+	return strings.ReplaceAll(Hanging(label, text, width), unbroken, " ")
 }
+
+// unbroken is a blank at which no line ends.
+const unbroken = "\u00a0"
 
 // exact writes what was got with so many digits that it is seen on which side
 // of the bound it is.

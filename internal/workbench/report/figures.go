@@ -3,7 +3,6 @@ package report
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
@@ -116,61 +115,4 @@ func orZero[T any](p *T) T {
 		return *new(T)
 	}
 	return *p
-}
-
-// words says what was measured, as the end of an arm's story; "" when it is
-// nothing worth a word.
-func (f Figures) words() string {
-	var parts []string
-	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
-	if f.NewShare != nil {
-		add("the new servers carried %.2f × a fair share", *f.NewShare)
-	}
-	if f.BadShare != nil && *f.BadShare < 1 { // else all were struck
-		add("from 2 s after the fault %.1f %% of attempts went where it struck", *f.BadShare*100)
-	}
-	if f.Returned != nil && *f.Returned > 0 {
-		add("the share of the healed was back after %s", span(*f.Returned))
-	}
-	if f.P99OverQuiet != nil {
-		add("p99 was %s before and %s after", span(*f.QuietP99), span(*f.AfterP99))
-	}
-	if f.Keys != nil {
-		add("keys that moved: %s, from servers that were well: %s, still away at the end: %s", thousands(f.Moved), thousands(f.Stray), thousands(f.Away))
-	}
-	if f.Goodput != nil && f.After != nil {
-		add("%.1f %% of calls succeeded before the fault, %.1f %% from 5 s after its end", f.Before*100, *f.After*100)
-	}
-	if f.BottomAttempts != nil {
-		add("attempts at the bottom: %s", thousands(*f.BottomAttempts))
-	}
-	if f.WastedWork != nil {
-		add("work for callers that had given up: %s", span(*f.WastedWork))
-	}
-	if f.AppliedTwice != nil {
-		add("writes applied twice: %s", thousands(*f.AppliedTwice))
-	}
-	if f.Writes != nil && f.FailedSent > 0 {
-		add("writes that failed after they were sent: %s, without a word that they may have been applied: %s", thousands(f.FailedSent), thousands(f.Unsaid))
-	}
-	if f.Writes != nil && f.FailedUnsent > 0 {
-		add("writes that failed and were not sent: %s, with such a word all the same: %s", thousands(f.FailedUnsent), thousands(f.Overstated))
-	}
-	if f.FailedIdempotent != nil {
-		add("idempotent calls that failed: %s", thousands(*f.FailedIdempotent))
-	}
-	if f.Missing != nil {
-		add("messages missing: %s, doubled: %s, out of order: %s", thousands(*f.Missing), thousands(*f.Doubled), thousands(*f.OutOfOrder))
-	}
-	if f.LeasesLost != nil {
-		add("leases lost: %s", thousands(*f.LeasesLost))
-	}
-	if f.Closed != nil && *f.Closed > 0 {
-		add("connections closed to servers that were well: %s", thousands(*f.Closed))
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	text := strings.Join(parts, "; ") + "."
-	return " " + strings.ToUpper(text[:1]) + text[1:]
 }

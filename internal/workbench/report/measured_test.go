@@ -2,8 +2,10 @@ package report
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/surefoot-rpc/surefoot/internal/workbench/scenario"
 )
@@ -75,19 +77,61 @@ func TestRareKeysOfTheJSON(t *testing.T) {
 	}
 }
 
-func TestFiguresInWords(t *testing.T) {
-	const want = " The new servers carried 0.97 × a fair share; from 2 s after the fault 0.4 % of attempts went where it struck; the share of the healed was back after 2.5 s; " +
-		"p99 was 10 ms before and 15 ms after; keys that moved: 80, from servers that were well: 2, still away at the end: 1; " +
-		"100.0 % of calls succeeded before the fault, 96.0 % from 5 s after its end; attempts at the bottom: 120; work for callers that had given up: 2.3 s; " +
-		"writes applied twice: 4; writes that failed after they were sent: 21, without a word that they may have been applied: 23; " +
-		"writes that failed and were not sent: 22, with such a word all the same: 24; idempotent calls that failed: 5; messages missing: 7, doubled: 8, out of order: 9; leases lost: 11; " +
-		"connections closed to servers that were well: 3."
-	if got := full().words(); got != want {
-		t.Errorf("got  %q\nwant %q", got, want)
+var colourless = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+func TestFiguresSideBySide(t *testing.T) {
+	rest := full()
+	rest.Name, rest.BudgetUsed, rest.Keys = "another arm", 0.124, nil
+	s := Scenario{Name: "s", Arms: []Arm{full(), rest}}
+	got := colourless.ReplaceAllString(Board(s, 100), "")
+	for _, want := range []string{
+		"load added, of the 20 % + 1/s of a budget, at the worst 0 % 12 %",
+		"calls that succeeded, before the fault 100.0 % 100.0 %", "… and from 5 s after its end 96.0 %",
+		"p99, before the fault 10 ms", "… and from 2 s after it 15 ms",
+		"attempts that went where it struck, from 2 s after it 0.4 %", "the healed had their share again after 2.5 s",
+		"attempts to the new servers, of a fair share 97 %", "connections closed to servers that were well 3",
+		"keys that moved 80 –", "… from servers that were well 2 –", "… and were still away at the end 1 –",
+		"attempts that came to the bottom 120", "work for callers that had given up 2.3 s",
+		"idempotent calls that failed 5", "writes that were applied twice 4",
+		"writes that were sent, and failed 21", "… and no word that they may have been applied 23",
+		"writes that failed and were never sent 22", "… and such a word all the same 24",
+		"changes that watchers missed 7", "… got twice 8", "… got out of order 9", "leases that were lost 11",
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(got), " "), want) {
+			t.Errorf("there is no %q in\n%s", want, got)
+		}
 	}
 	none := int64(0)
-	if got := (Figures{Closed: &none}).words(); got != "" {
+	if got := comparison(Scenario{Arms: []Arm{{Figures: Figures{Closed: &none}}}}, 100); got != "" {
 		t.Errorf("of nothing: %q", got)
+	}
+}
+
+func TestPercent(t *testing.T) {
+	for _, test := range []struct {
+		part   float64
+		digits int
+		want   string
+	}{
+		{0, 1, "0.0 %"}, {1, 1, "100.0 %"}, {0.0004, 1, "< 0.1 %"}, {0.0006, 1, "0.1 %"}, {0.9994, 1, "99.9 %"}, {0.9996, 1, "> 99.9 %"},
+		{0.004, 0, "< 1 %"}, {0.996, 0, "> 99 %"}, {0.994, 0, "99 %"}, {5.3, 0, "530 %"},
+	} {
+		if got := percent(test.part, test.digits); got != test.want {
+			t.Errorf("%v with %d digits is %q, want %q", test.part, test.digits, got, test.want)
+		}
+	}
+}
+
+// However many arms there are, and whatever they are called, it fits.
+func TestFiguresFitIntoATerminal(t *testing.T) {
+	arm := full()
+	arm.Name = "grpc-go round_robin + MaxConnectionAge"
+	for _, width := range []int{80, 100, 120} {
+		for line := range strings.Lines(colourless.ReplaceAllString(Board(Scenario{Name: "s", Arms: []Arm{arm, arm, full()}}, width), "")) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > width {
+				t.Errorf("at width %d a line of %d: %q", width, n, line)
+			}
+		}
 	}
 }
 

@@ -14,10 +14,26 @@ type column struct {
 	cell    func(Arm) string
 	style   func(Arm) lipgloss.Style // nil for a plain one
 	left    bool                     // else aligned to the right
+	width   int                      // 0 for what its cells need
 }
 
-// columns are those that say something about the scenario and fit into width:
-// a terminal that is too narrow for all lacks the least of them.
+// fitting are the columns of a table that is no wider than the terminal, which lacks
+// the least of them where it is too narrow for all.
+func fitting(s Scenario, width int) []column {
+	for _, enough := range []int{wideEnough, roomy} {
+		if shown := columns(s, enough); enough <= width && lipgloss.Width(draw(s, shown)) < width {
+			return shown
+		}
+	}
+	shown := columns(s, 0)
+	if lipgloss.Width(draw(s, shown)) >= width {
+		shown[0].width = armWidth // long names are broken
+	}
+	return shown
+}
+
+// columns are those that say something about the scenario, for a terminal of so many
+// columns if arms have short names.
 func columns(s Scenario, width int) []column {
 	faulty := s.FaultAfter > 0
 	all := []struct {
@@ -56,7 +72,12 @@ func columns(s Scenario, width int) []column {
 
 // arms is the table with one line per arm.
 func arms(s Scenario, width int) string {
-	shown := columns(s, width)
+	t := draw(s, fitting(s, width))
+	return lipgloss.NewStyle().PaddingLeft(1).Render(t) + "\n"
+}
+
+// draw is the table with these columns.
+func draw(s Scenario, shown []column) string {
 	var headings []string
 	for _, c := range shown {
 		headings = append(headings, c.heading)
@@ -66,6 +87,9 @@ func arms(s Scenario, width int) string {
 		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).
 		StyleFunc(func(row, i int) lipgloss.Style {
 			style := lipgloss.NewStyle().PaddingLeft(1).PaddingRight(1)
+			if shown[i].width > 0 {
+				style = style.Width(shown[i].width)
+			}
 			if !shown[i].left {
 				style = style.Align(lipgloss.Right)
 			}
@@ -84,5 +108,5 @@ func arms(s Scenario, width int) string {
 		}
 		t.Row(cells...)
 	}
-	return lipgloss.NewStyle().PaddingLeft(1).Render(t.Render()) + "\n"
+	return t.Render()
 }
