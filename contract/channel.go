@@ -136,6 +136,9 @@ func applyChannel(c policy.Channel, opts *surefootv1.Service) policy.Channel {
 		setMillis(&c.Discovery.MinTTL, d.MinTtlMs)
 		setMillis(&c.Discovery.MaxTTL, d.MaxTtlMs)
 		setMillis(&c.Discovery.MaxStale, d.MaxStaleMs)
+		if d.MaxTtlMs == nil && c.Discovery.MaxTTL > 0 { // one that is set moves the other
+			c.Discovery.MaxTTL = max(c.Discovery.MaxTTL, c.Discovery.MinTTL)
+		}
 	}
 	return c
 }

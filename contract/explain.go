@@ -43,12 +43,12 @@ type Kind string
 
 // The kinds of methods.
 const (
-	Unary         Kind = "unary"
-	ClientStream  Kind = "client stream"
-	ServerStream  Kind = "server stream"
-	Bidirectional Kind = "bidirectional stream"
-	IfUnary       Kind = "if it is unary"
-	IfStream      Kind = "if it streams"
+	KindUnary         Kind = "unary"
+	KindClientStream  Kind = "client stream"
+	KindServerStream  Kind = "server stream"
+	KindBidirectional Kind = "bidirectional stream"
+	KindIfUnary       Kind = "if it is unary"
+	KindIfStream      Kind = "if it streams"
 )
 
 // A Value is one value of a policy.
@@ -77,11 +77,11 @@ type Level string
 
 // The levels.
 const (
-	House    Level = "house default"
-	Service  Level = "service"
-	Method   Level = "method"
-	Profile  Level = "profile"
-	Override Level = "override"
+	LevelHouse    Level = "house default"
+	LevelService  Level = "service"
+	LevelMethod   Level = "method"
+	LevelProfile  Level = "profile"
+	LevelOverride Level = "override"
 )
 
 // A Medium is what a value was said in. The later ones win on one level.
@@ -89,10 +89,10 @@ type Medium string
 
 // The media.
 const (
-	BuiltIn Medium = "built in" // house defaults only
-	Proto   Medium = "proto"
-	InFile  Medium = "file"
-	InGo    Medium = "go"
+	MediumBuiltIn Medium = "built in" // house defaults only
+	MediumProto   Medium = "proto"
+	MediumFile    Medium = "file"
+	MediumGo      Medium = "go"
 )
 
 // Explain returns what [Compile] makes of s, or its error.
@@ -148,12 +148,12 @@ type layer struct {
 	origin func(field string) Origin
 }
 
-func builtIn(string) Origin { return Origin{Level: House, Medium: BuiltIn} }
+func builtIn(string) Origin { return Origin{Level: LevelHouse, Medium: MediumBuiltIn} }
 
 // houseLayers are what everything inherits from, the weaker before the
 // stronger.
 func (x *explainer) houseLayers() []layer {
-	inGo := layer{origin: func(string) Origin { return Origin{Level: House, Medium: InGo} }}
+	inGo := layer{origin: func(string) Origin { return Origin{Level: LevelHouse, Medium: MediumGo} }}
 	if x.sources.House != nil {
 		inGo.says = x.sources.House.ProtoReflect()
 	}
@@ -197,25 +197,25 @@ func (to target) methodLayers(name string) []layer {
 
 func (to target) protoLayer(method string) layer {
 	return layer{origin: func(field string) Origin {
-		return Origin{levelOf(method), Proto, positionIn(to.descriptor, method, field)}
+		return Origin{levelOf(method), MediumProto, positionIn(to.descriptor, method, field)}
 	}}
 }
 
 func (o outside) layer(method string) layer {
 	return layer{origin: func(field string) Origin {
 		if o.file == nil {
-			return Origin{Level: levelOf(method), Medium: InGo}
+			return Origin{Level: levelOf(method), Medium: MediumGo}
 		}
 		pos, _ := o.file.position(Field{o.contract.GetServiceName(), method, field})
-		return Origin{levelOf(method), InFile, pos}
+		return Origin{levelOf(method), MediumFile, pos}
 	}}
 }
 
 func levelOf(method string) Level {
 	if method == "" {
-		return Service
+		return LevelService
 	}
-	return Method
+	return LevelMethod
 }
 
 // channel explains the values of the channel. None depends on another, and
@@ -261,8 +261,8 @@ func (x *explainer) undescribed(to target) ServiceExplanation {
 	s := ServiceExplanation{Name: to.outside.contract.GetServiceName()}
 	for _, name := range sortedKeys(to.outside.contract.GetMethods()) {
 		s.Methods = append(s.Methods,
-			x.method(to, name, IfUnary, func(t *Table) policy.Method { return t.method(s.Name, name).Unary }),
-			x.method(to, name, IfStream, func(t *Table) policy.Method { return t.method(s.Name, name).Stream }))
+			x.method(to, name, KindIfUnary, func(t *Table) policy.Method { return t.method(s.Name, name).Unary }),
+			x.method(to, name, KindIfStream, func(t *Table) policy.Method { return t.method(s.Name, name).Stream }))
 	}
 	return s
 }
@@ -270,13 +270,13 @@ func (x *explainer) undescribed(to target) ServiceExplanation {
 func kindOf(md protoreflect.MethodDescriptor) Kind {
 	switch {
 	case md.IsStreamingClient() && md.IsStreamingServer():
-		return Bidirectional
+		return KindBidirectional
 	case md.IsStreamingClient():
-		return ClientStream
+		return KindClientStream
 	case md.IsStreamingServer():
-		return ServerStream
+		return KindServerStream
 	default:
-		return Unary
+		return KindUnary
 	}
 }
 

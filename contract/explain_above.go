@@ -12,7 +12,7 @@ func (x *explainer) profileLayers(to target, name string) []layer {
 	chosen := x.sources.Profile
 	var house, defaults, own layer
 	if m := x.sources.House.GetProfiles()[chosen].GetDefaults(); m != nil {
-		house = layer{says: m.ProtoReflect(), origin: func(string) Origin { return Origin{Level: Profile, Medium: InGo} }}
+		house = layer{says: m.ProtoReflect(), origin: func(string) Origin { return Origin{Level: LevelProfile, Medium: MediumGo} }}
 	}
 	if pr := to.profiles()[chosen]; pr != nil {
 		at := "profiles." + chosen + "."
@@ -39,7 +39,7 @@ func (to target) profileLayer(m *surefootv1.Method, path string) layer {
 		} else {
 			o = to.protoLayer("").origin(path + field)
 		}
-		o.Level = Profile
+		o.Level = LevelProfile
 		return o
 	}}
 }
@@ -53,7 +53,7 @@ func (x *explainer) overrideLayers(to target, name string) []layer {
 	out := make([]layer, len(file.List))
 	for i := range file.List {
 		out[i].origin = func(field string) Origin {
-			return Origin{Override, InFile, file.position(OverrideField{i, "set." + field})}
+			return Origin{LevelOverride, MediumFile, file.position(OverrideField{i, "set." + field})}
 		}
 	}
 	service := to.outside.contract.GetServiceName()

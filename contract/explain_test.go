@@ -168,7 +168,7 @@ func TestAServiceWithoutAProtoIsExplainedForBothKinds(t *testing.T) {
 		Methods:     map[string]*givenM{"Get": {IdempotencyLevel: surefootv1.IdempotencyLevel_IDEMPOTENT.Enum()}},
 	}}})
 	methods := e.Services[0].Methods
-	if len(methods) != 2 || methods[0].Kind != contract.IfUnary || methods[1].Kind != contract.IfStream {
+	if len(methods) != 2 || methods[0].Kind != contract.KindIfUnary || methods[1].Kind != contract.KindIfStream {
 		t.Fatalf("%+v", methods)
 	}
 	for i, want := range []string{"10000 house default built in", "none house default built in"} {

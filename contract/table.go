@@ -70,9 +70,6 @@ func (t *Table) Lookup(full string) (m *Methods, err error) {
 	return &t.unknown, nil
 }
 
-// Unknown returns the policy of the methods that nobody knows.
-func (t *Table) Unknown() *Methods { return &t.unknown }
-
 // Shared reports whether m, which Lookup returned, stands for all methods that
 // nobody knows, of all services or of one.
 func (t *Table) Shared(m *Methods) bool {

@@ -138,8 +138,8 @@ var channelRows = []row[policy.Channel]{
 	{field: "connection.liveness.silence_ms", get: func(c policy.Channel) any { return millis(c.Connection.Liveness.Silence) }, zero: never},
 	{field: "connection.liveness.probe_timeout_ms", get: func(c policy.Channel) any { return millis(c.Connection.Liveness.ProbeTimeout) }},
 	{field: "connection.liveness.max_percent", get: func(c policy.Channel) any { return int64(c.Connection.Liveness.MaxPercent) }},
-	{field: "discovery.min_ttl_ms", get: func(c policy.Channel) any { return millis(c.Discovery.MinTTL) }, zero: "the resolver's"},
-	{field: "discovery.max_ttl_ms", get: func(c policy.Channel) any { return millis(c.Discovery.MaxTTL) }, zero: "the resolver's"},
+	{field: "discovery.min_ttl_ms", get: func(c policy.Channel) any { return millis(c.Discovery.MinTTL) }, zero: "1000"},
+	{field: "discovery.max_ttl_ms", get: func(c policy.Channel) any { return millis(c.Discovery.MaxTTL) }, zero: "300000", follows: "discovery.min_ttl_ms"},
 	{field: "discovery.max_stale_ms", get: func(c policy.Channel) any { return millis(c.Discovery.MaxStale) }, zero: "for ever"},
 }
 

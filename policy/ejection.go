@@ -134,9 +134,9 @@ func HouseLiveness() Liveness {
 	return Liveness{Silence: 250 * time.Millisecond, ProbeTimeout: 500 * time.Millisecond, MaxPercent: 50}
 }
 
-// MinSilence is the smallest silence: below it a collection of garbage on the
+// minSilence is the smallest silence: below it a collection of garbage on the
 // other side is suspicious.
-const MinSilence = 20 * time.Millisecond
+const minSilence = 20 * time.Millisecond
 
 // Validate reports every value of l that cannot hold, each as an
 // [*FieldError], joined with [errors.Join]; nil if there are none.
@@ -146,11 +146,11 @@ func (l Liveness) Validate() error {
 		errs = append(errs, &FieldError{Field: "connection.liveness." + field, Problem: fmt.Sprintf(format, args...)})
 	}
 	on := l.Silence != 0
-	if on && l.Silence < MinSilence {
-		bad("silence_ms", "is %d, below the least of %d: raise it, or set 0 for never", l.Silence.Milliseconds(), MinSilence.Milliseconds())
+	if on && l.Silence < minSilence {
+		bad("silence_ms", "is %d, below the least of %d: raise it, or set 0 for never", l.Silence.Milliseconds(), minSilence.Milliseconds())
 	}
-	if l.ProbeTimeout < 0 || on && l.ProbeTimeout < MinSilence {
-		bad("probe_timeout_ms", "is %d: set how long a probe may go unanswered, at least %d", l.ProbeTimeout.Milliseconds(), MinSilence.Milliseconds())
+	if l.ProbeTimeout < 0 || on && l.ProbeTimeout < minSilence {
+		bad("probe_timeout_ms", "is %d: set how long a probe may go unanswered, at least %d", l.ProbeTimeout.Milliseconds(), minSilence.Milliseconds())
 	}
 	if l.MaxPercent < 0 || l.MaxPercent > 100 {
 		bad("max_percent", "is %d: set 0 to 100 of a hundred connections that may be suspected at once", l.MaxPercent)

@@ -82,11 +82,11 @@ func TestValidateALiveness(t *testing.T) {
 		want   []string
 	}{
 		{"never", func(l *policy.Liveness) { l.Silence, l.ProbeTimeout = 0, 0 }, nil},
-		{"the least silence", func(l *policy.Liveness) { l.Silence = policy.MinSilence }, nil},
-		{"less", func(l *policy.Liveness) { l.Silence = policy.MinSilence - 1 }, []string{"silence_ms"}},
+		{"the least silence", func(l *policy.Liveness) { l.Silence = 20 * ms }, nil},
+		{"less", func(l *policy.Liveness) { l.Silence = 20*ms - 1 }, []string{"silence_ms"}},
 		{"a negative silence", func(l *policy.Liveness) { l.Silence = -1 }, []string{"silence_ms"}},
-		{"the least probe", func(l *policy.Liveness) { l.ProbeTimeout = policy.MinSilence }, nil},
-		{"a shorter probe", func(l *policy.Liveness) { l.ProbeTimeout = policy.MinSilence - 1 }, []string{"probe_timeout_ms"}},
+		{"the least probe", func(l *policy.Liveness) { l.ProbeTimeout = 20 * ms }, nil},
+		{"a shorter probe", func(l *policy.Liveness) { l.ProbeTimeout = 20*ms - 1 }, []string{"probe_timeout_ms"}},
 		{"a negative probe that is never made", func(l *policy.Liveness) { l.Silence, l.ProbeTimeout = 0, -1 }, []string{"probe_timeout_ms"}},
 		{"all of them", func(l *policy.Liveness) { l.MaxPercent = 100 }, nil},
 		{"more", func(l *policy.Liveness) { l.MaxPercent = 101 }, []string{"max_percent"}},

@@ -51,8 +51,8 @@ func (h Hedge) validate(bad func(field, format string, args ...any), deadline, a
 	if h.Delay < 0 {
 		bad("hedge.delay_ms", "is %d; a time cannot be negative: set how long an attempt may take before a hedge, or 0 for none", h.Delay.Milliseconds())
 	}
-	if p := h.ExtraLoadPercent; p < 0 || p > MaxExtraLoadPercent {
-		bad("hedge.extra_load_percent", "is %d: set 1 to %d hedges per 100 calls, or 0 for a fixed delay", p, MaxExtraLoadPercent)
+	if p := h.ExtraLoadPercent; p < 0 || p > maxExtraLoadPercent {
+		bad("hedge.extra_load_percent", "is %d: set 1 to %d hedges per 100 calls, or 0 for a fixed delay", p, maxExtraLoadPercent)
 	}
 	if n := h.MaxHedges; n < 0 || n >= MaxAttemptsLimit {
 		bad("hedge.max_hedges", "is %d: set 1 to %d, or 0 for no hedges", n, MaxAttemptsLimit-1)
@@ -85,6 +85,6 @@ func (h Hedge) Within(deadline, attemptTimeout time.Duration) Hedge {
 	return h
 }
 
-// MaxExtraLoadPercent bounds ExtraLoadPercent: a service that must be asked
+// maxExtraLoadPercent bounds ExtraLoadPercent: a service that must be asked
 // twice for more than each second call needs another remedy.
-const MaxExtraLoadPercent = 50
+const maxExtraLoadPercent = 50

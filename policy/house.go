@@ -50,6 +50,7 @@ func House() (unary, stream Method, channel Channel) {
 			Drain:            5 * time.Minute,
 			Liveness:         HouseLiveness(),
 		},
+		Discovery: Discovery{MinTTL: time.Second, MaxTTL: 5 * time.Minute},
 		Balance: Balance{
 			Choices:                 2,
 			SubsetSize:              250,

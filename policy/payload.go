@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// KiB is the unit in which the size of a request counts.
-const KiB = 1 << 10
+// kib is the unit in which the size of a request counts.
+const kib = 1 << 10
 
 // Sized returns the time for a request of size bytes: base, and perKiB for each
 // whole KiB of it, but at most limit, if that is not zero. A base of zero is no
@@ -15,7 +15,7 @@ func Sized(base, perKiB, limit time.Duration, size int) time.Duration {
 	if base <= 0 {
 		return 0
 	}
-	if n := int64(size) / KiB; perKiB > 0 && n > 0 {
+	if n := int64(size) / kib; perKiB > 0 && n > 0 {
 		if int64(perKiB) > (math.MaxInt64-int64(base))/n {
 			base = math.MaxInt64
 		} else {

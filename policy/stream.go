@@ -45,8 +45,8 @@ type Resume struct {
 	Step int64
 }
 
-// MinStreamSilence bounds Silence: to probe more often is the work of keepalive.
-const MinStreamSilence = time.Second
+// minStreamSilence bounds Silence: to probe more often is the work of keepalive.
+const minStreamSilence = time.Second
 
 func (s Stream) validate(bad func(field, format string, args ...any)) {
 	for _, t := range []struct {
@@ -60,8 +60,8 @@ func (s Stream) validate(bad func(field, format string, args ...any)) {
 			bad("stream."+t.field, "is %d; a time cannot be negative: remove it to inherit, or set 0 for no limit", t.value.Milliseconds())
 		}
 	}
-	if s.Silence > 0 && s.Silence < MinStreamSilence {
-		bad("stream.silence_ms", "is %d: set at least %d, or 0 for never", s.Silence.Milliseconds(), MinStreamSilence.Milliseconds())
+	if s.Silence > 0 && s.Silence < minStreamSilence {
+		bad("stream.silence_ms", "is %d: set at least %d, or 0 for never", s.Silence.Milliseconds(), minStreamSilence.Milliseconds())
 	}
 	if s.SilenceBreaks && s.Silence == 0 {
 		bad("stream.silence_breaks", "is true, but stream.silence_ms is 0, so it could never take effect: set the silence, or remove it")

@@ -70,7 +70,7 @@ func writeValues(b *strings.Builder, values []contract.Value) {
 		texts := wrapped(v.Text, valueColumn-1)
 		left := explainWidth - nameColumn - valueColumn
 		origin := originText(v.Origin, left)
-		if v.Origin.Level == contract.House {
+		if v.Origin.Level == contract.LevelHouse {
 			origin = faint.Render(origin)
 		}
 		fmt.Fprintf(b, "%s%s%s\n", line, pad(texts[0], valueColumn), origin)
@@ -110,9 +110,9 @@ func wrapped(text string, width int) []string {
 func originText(o contract.Origin, width int) string {
 	text := string(o.Level)
 	switch o.Medium {
-	case contract.BuiltIn:
+	case contract.MediumBuiltIn:
 		return text
-	case contract.InGo:
+	case contract.MediumGo:
 		return text + ", in Go"
 	default:
 	}
