@@ -86,6 +86,8 @@ var importTable = []row{
 		[]string{grpcModule},
 		"driver: names to endpoints",
 	},
+	{"internal/channel/overrides", []string{"contract", "observe"}, nil, "driver: the operator's file, watched"},
+	{"internal/channel/socket", []string{"internal/engine/liveness"}, []string{"golang.org/x/sys/unix"}, "driver: what the kernel knows of a connection"},
 	{"internal/channel/timeouts", nil, nil, "driver: one timer for all attempts of one timeout"},
 	{
 		"internal/channel",
@@ -94,9 +96,10 @@ var importTable = []row{
 			"internal/engine/window", "internal/engine/latency", "internal/engine/outcome", "internal/engine/attempt",
 			"internal/engine/balance", "internal/engine/subset", "internal/engine/ejection", "internal/engine/liveness",
 			"internal/engine/dnscache", "internal/engine/breaker", "internal/engine/stream",
-			"internal/wire", "internal/chain", "internal/series", "internal/dns", "internal/channel/discovery", "internal/channel/timeouts",
+			"internal/wire", "internal/chain", "internal/series", "internal/dns", "internal/channel/discovery",
+			"internal/channel/overrides", "internal/channel/socket", "internal/channel/timeouts",
 		},
-		[]string{grpcModule, protobufModule, "google.golang.org/genproto/googleapis/rpc/errdetails", "golang.org/x/sys/unix"},
+		[]string{grpcModule, protobufModule, "google.golang.org/genproto/googleapis/rpc/errdetails"},
 		"driver: the client's side of grpc-go",
 	},
 	{

@@ -13,6 +13,7 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/contract"
 	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
+	"github.com/surefoot-rpc/surefoot/internal/channel/overrides"
 	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/internal/engine/subset"
@@ -103,6 +104,18 @@ func (c *Channel) Close() {
 	if !c.closed.Swap(true) {
 		close(c.closing)
 	}
+}
+
+// Watch uses the overrides in a file from now on, and what becomes of them,
+// until the channel is closed. compile returns the table of the channel with
+// these overrides. The error is that of a file that is there and is wrong.
+func (c *Channel) Watch(source contract.OverrideSource, compile func(*contract.Overrides) (*contract.Table, error)) error {
+	return overrides.Watch(overrides.Config{Source: source, Compile: compile, Use: c.methods.use, Tell: func(o observe.Override) {
+		if hook := c.cfg.Observer.Override; hook != nil {
+			o.Target, o.File = c.cfg.Target, source.Path
+			hook(o)
+		}
+	}}, c.closing)
 }
 
 // discovery returns how the channel's names are looked up.

@@ -5,6 +5,8 @@ import (
 	"net"
 
 	"google.golang.org/grpc/credentials"
+
+	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 )
 
 // transportCredentials wraps the user's credentials. It does three things that
@@ -19,7 +21,7 @@ type transportCredentials struct {
 }
 
 func (t *transportCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	if err := setUserTimeout(conn, t.channel.cfg.Table.Channel.Connection.UserTimeout()); err != nil {
+	if err := socket.SetUserTimeout(conn, t.channel.cfg.Table.Channel.Connection.UserTimeout()); err != nil {
 		t.channel.problem(err)
 	}
 	secure, info, err := t.TransportCredentials.ClientHandshake(ctx, authority, conn)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
 	"github.com/surefoot-rpc/surefoot/internal/engine/liveness"
 	"github.com/surefoot-rpc/surefoot/observe"
@@ -77,7 +78,7 @@ func (b *fleet) check() {
 			connected = append(connected, e)
 			watched = append(watched, &w.life)
 			if w.life.Probing() {
-				if s, ok := socketOf(w.raw); ok {
+				if s, ok := socket.Bytes(w.raw); ok {
 					w.life.Look(s)
 				}
 			}

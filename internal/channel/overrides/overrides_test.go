@@ -1,4 +1,4 @@
-package channel
+package overrides
 
 import (
 	"errors"
@@ -24,22 +24,22 @@ func watchFile(t *testing.T, path string) *watched {
 	t.Helper()
 	w := &watched{}
 	var parsed string
-	w.watcher = watcher{
-		source: contract.OverrideSource{Path: path, MaxSize: 64, Parse: func(_ string, text []byte) (*contract.Overrides, error) {
+	w.Config = Config{
+		Source: contract.OverrideSource{Path: path, MaxSize: 64, Parse: func(_ string, text []byte) (*contract.Overrides, error) {
 			if strings.Contains(string(text), "bad") {
 				return nil, errors.New("o:1: bad")
 			}
 			parsed = strings.TrimSpace(string(text))
 			return &contract.Overrides{List: make([]*surefootv1.Override, len(strings.Fields(parsed)))}, nil
 		}},
-		compile: func(o *contract.Overrides) (*contract.Table, error) {
+		Compile: func(*contract.Overrides) (*contract.Table, error) {
 			if strings.Contains(parsed, "unfit") {
 				return nil, errors.New("o:1: unfit")
 			}
-			return tableOf(t, int64(1+len(o.List))), nil
+			return contract.Compile(contract.Sources{})
 		},
-		use:  func(*contract.Table) { w.used = append(w.used, parsed) },
-		tell: func(o observe.Override) { w.told = append(w.told, o) },
+		Use:  func(*contract.Table) { w.used = append(w.used, parsed) },
+		Tell: func(o observe.Override) { w.told = append(w.told, o) },
 	}
 	return w
 }

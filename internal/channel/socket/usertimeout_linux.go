@@ -1,4 +1,4 @@
-package channel
+package socket
 
 import (
 	"fmt"
@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setUserTimeout bounds how long sent bytes may stay unacknowledged on conn
-// (TCP_USER_TIMEOUT, RFC 5482). A conn that is not a bare TCP connection, as a
-// custom dialer may return, is left alone.
-func setUserTimeout(conn net.Conn, d time.Duration) error {
+// SetUserTimeout bounds how long sent bytes may stay unacknowledged on conn
+// (TCP_USER_TIMEOUT, RFC 5482), in whole milliseconds, at least one. Zero, and a conn
+// that is not a bare TCP connection, as a custom dialer may return, change nothing.
+func SetUserTimeout(conn net.Conn, d time.Duration) error {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok || d <= 0 {
 		return nil
@@ -23,7 +23,7 @@ func setUserTimeout(conn net.Conn, d time.Duration) error {
 	}
 	var serr error
 	err = raw.Control(func(fd uintptr) {
-		serr = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+		serr = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, max(int(d.Milliseconds()), 1)) // 0 is the system's default
 	})
 	if err == nil {
 		err = serr

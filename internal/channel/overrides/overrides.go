@@ -1,4 +1,6 @@
-package channel
+// Package overrides watches the file in which an operator changes how methods are
+// called while clients run.
+package overrides
 
 import (
 	"bytes"
@@ -17,10 +19,7 @@ import (
 // is replaced by a change of a symbolic link two levels up, editors rename or
 // write in place, and network file systems tell of neither.
 type watcher struct {
-	source  contract.OverrideSource
-	compile func(*contract.Overrides) (*contract.Table, error)
-	use     func(*contract.Table)
-	tell    func(observe.Override)
+	Config
 
 	last  []byte // what was read last
 	used  []byte // what was decided on last, for good or bad
@@ -28,31 +27,38 @@ type watcher struct {
 	inUse int    // overrides
 }
 
-// overridesInterval is how often the file is read. A change takes effect when two
+// interval is how often the file is read. A change takes effect when two
 // readings agree on it: a file that is being written in place may be valid half
 // way, and say the half.
-const overridesInterval = time.Second
+const interval = time.Second
+
+// Config says what is watched, and what is done with it.
+type Config struct {
+	// Source is the file.
+	Source contract.OverrideSource
+	// Compile returns the table of the channel with these overrides.
+	Compile func(*contract.Overrides) (*contract.Table, error)
+	// Use has the channel use a table for calls that start from now on.
+	Use func(*contract.Table)
+	// Tell is told of what was read. Its Target and File are not set.
+	Tell func(observe.Override)
+}
 
 // Watch uses the overrides in a file from now on, and what becomes of them,
-// until the channel is closed. compile returns the table of the channel with
-// these overrides. The error is that of a file that is there and is wrong.
-func (c *Channel) Watch(source contract.OverrideSource, compile func(*contract.Overrides) (*contract.Table, error)) error {
-	w := &watcher{source: source, compile: compile, use: c.methods.use, tell: func(o observe.Override) {
-		if hook := c.cfg.Observer.Override; hook != nil {
-			o.Target, o.File = c.cfg.Target, source.Path
-			hook(o)
-		}
-	}}
+// until closing is closed. The error is that of a file that is there and is wrong:
+// nothing is watched then.
+func Watch(cfg Config, closing <-chan struct{}) error {
+	w := &watcher{Config: cfg}
 	if err := w.start(); err != nil {
 		return err
 	}
-	go w.run(c.closing)
+	go w.run(closing)
 	return nil
 }
 
 // run watches until closing is closed.
 func (w *watcher) run(closing <-chan struct{}) {
-	t := time.NewTicker(overridesInterval)
+	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
 		select {
@@ -111,39 +117,39 @@ func (w *watcher) failed(err error) {
 
 // refuse tells that what is in use stays.
 func (w *watcher) refuse(err error) {
-	w.tell(observe.Override{InUse: w.inUse, Refused: true, Err: err})
+	w.Tell(observe.Override{InUse: w.inUse, Refused: true, Err: err})
 }
 
 // apply uses what text says, or returns what is wrong with it.
 func (w *watcher) apply(text []byte) error {
-	overrides, err := w.source.Parse(w.source.Path, text)
+	overrides, err := w.Source.Parse(w.Source.Path, text)
 	if err != nil {
 		return err
 	}
-	table, err := w.compile(overrides)
+	table, err := w.Compile(overrides)
 	if err != nil {
 		return err
 	}
-	w.use(table)
+	w.Use(table)
 	w.inUse = len(overrides.List)
-	w.tell(observe.Override{InUse: w.inUse, Err: table.Conflicts()})
+	w.Tell(observe.Override{InUse: w.inUse, Err: table.Conflicts()})
 	return nil
 }
 
 // read returns what the file holds, never nil. It does not follow it further
 // than its size allows.
 func (w *watcher) read() ([]byte, error) {
-	if info, err := os.Stat(w.source.Path); err == nil && !info.Mode().IsRegular() { // to open a pipe would wait for its writer
-		return nil, fmt.Errorf("%s is no file: name the file of the overrides", w.source.Path)
+	if info, err := os.Stat(w.Source.Path); err == nil && !info.Mode().IsRegular() { // to open a pipe would wait for its writer
+		return nil, fmt.Errorf("%s is no file: name the file of the overrides", w.Source.Path)
 	}
-	f, err := os.Open(w.source.Path)
+	f, err := os.Open(w.Source.Path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, w.source.MaxSize+1))
-	if err == nil && int64(len(text)) > w.source.MaxSize {
-		err = fmt.Errorf("%s has more than %d bytes: shorten it", w.source.Path, w.source.MaxSize)
+	text, err := io.ReadAll(io.LimitReader(f, w.Source.MaxSize+1))
+	if err == nil && int64(len(text)) > w.Source.MaxSize {
+		err = fmt.Errorf("%s has more than %d bytes: shorten it", w.Source.Path, w.Source.MaxSize)
 	}
 	return text, err
 }

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package socket
+
+import (
+	"net"
+	"time"
+
+	"github.com/surefoot-rpc/surefoot/internal/engine/liveness"
+)
+
+// Bytes knows nothing: only Linux says what has become of bytes.
+func Bytes(net.Conn) (s liveness.Socket, ok bool) { return s, false }
+
+// SetUserTimeout does nothing: only Linux has TCP_USER_TIMEOUT.
+func SetUserTimeout(net.Conn, time.Duration) error { return nil }
