@@ -16,7 +16,7 @@ func everything(visit func(listed policy.CodeSet, f Facts)) {
 	for code := range codes.Code(18) { // 17 does not exist
 		for _, listed := range []policy.CodeSet{0, policy.Codes(code), ^policy.Codes(code)} {
 			for _, pb := range pushbacks {
-				for bits := range 1 << 7 {
+				for bits := range 1 << 8 {
 					f := Facts{
 						Code:      code,
 						Cancelled: bits&1 != 0,
@@ -28,7 +28,7 @@ func everything(visit func(listed policy.CodeSet, f Facts)) {
 						Aged:      bits&64 != 0,
 						Pushback:  pb,
 
-						NotExecuted: bits&64 != 0,
+						NotExecuted: bits&128 != 0,
 					}
 					visit(listed, f)
 					if f.Overtaken = f.Cancelled; f.Overtaken {
