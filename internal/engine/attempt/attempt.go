@@ -256,7 +256,7 @@ func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 	case pb.Given:
 		// The server says when; the series of backoffs starts over (gRFC A6).
 		wait, c.backoffs, why = pb.After, 0, "pushback"
-	case v.SameEndpoint() || !fresh || c.backoffs > 0 || c.paid > 0:
+	case v.SameEndpoint() || !fresh || c.paid > 0:
 		// The first repeat on another endpoint goes at once: what failed there
 		// says nothing about this one. Later ones wait, or a service that is
 		// down would be tried as fast as it refuses.

@@ -113,7 +113,7 @@ func replay(t *testing.T, trace string) string {
 		if err != nil {
 			bad(err)
 		}
-		if call.Refused() {
+		if answer != "" && call.Refused() {
 			answer += ", refused"
 		}
 		if answer != "" {
