@@ -20,11 +20,13 @@
 //	 reply, or the server's own error with the story attached
 //
 // The endpoints behind the picker change beside that path: DNS, when its TTL
-// says so, and the connections publish immutable pickers.
+// says so, and the connections publish immutable pickers. So does the policy, when
+// an operator's overrides change.
 //
 // # What is repeated
 //
 // An attempt that provably never reached a handler is repeated for any method.
 // One that may have is repeated only if the method's idempotency_level says
-// that this does no harm. Not sure means not repeated.
+// that this does no harm, or if the call brings an idempotency key that the
+// contract names. Not sure means not repeated.
 package surefoot

@@ -54,7 +54,7 @@ func (e exitError) Error() string { return e.text }
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "surefoot",
-		Short:         "Tools for gRPC clients and servers that keep their footing",
+		Short:         "Put gRPC clients through faults, and show what contracts mean",
 		Version:       version(debug.ReadBuildInfo()),
 		SilenceUsage:  true,
 		SilenceErrors: true,
