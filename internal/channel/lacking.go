@@ -3,6 +3,7 @@ package channel
 import (
 	"sync"
 	"sync/atomic"
+	"weak"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 )
@@ -20,14 +21,21 @@ type lacking struct {
 	mu sync.Mutex // orders replacements
 }
 
-// A lack is one endpoint that lacks a method, on this connection.
+// A lack is one endpoint that lacks a method, on this connection. It keeps neither:
+// nobody tells when they are gone, and the method may not be called again.
 type lack struct {
-	endpoint *endpoint
-	wire     *connection
+	endpoint weak.Pointer[endpoint]
+	wire     weak.Pointer[connection]
 }
 
-// lasts reports whether the connection is still that of the endpoint.
-func (l lack) lasts() bool { return !l.endpoint.Lost() && l.endpoint.wire.Load() == l.wire }
+// at returns the endpoint if the connection is still its own, or else nil.
+func (l lack) at() *endpoint {
+	e := l.endpoint.Value()
+	if e == nil || e.Lost() || e.wire.Load() != l.wire.Value() {
+		return nil
+	}
+	return e
+}
 
 // add remembers that e lacks the method. ready is how many endpoints are ready. If
 // more than half of them would be on the list all are forgotten: then it is the
@@ -39,12 +47,12 @@ func (l *lacking) add(e *endpoint, ready int) {
 	var next []lack
 	if now := l.now.Load(); now != nil {
 		for _, o := range *now {
-			if o.endpoint != e && o.lasts() {
+			if at := o.at(); at != nil && at != e {
 				next = append(next, o)
 			}
 		}
 	}
-	next = append(next, lack{e, e.wire.Load()})
+	next = append(next, lack{weak.Make(e), weak.Make(e.wire.Load())})
 	if 2*len(next) > ready || len(next) > maxLacking {
 		next = nil
 	}
@@ -64,8 +72,8 @@ func (l *lacking) with(avoid []*balance.Endpoint) []*balance.Endpoint {
 	}
 	out := append(make([]*balance.Endpoint, 0, len(avoid)+len(*now)), avoid...)
 	for _, o := range *now {
-		if o.lasts() {
-			out = append(out, &o.endpoint.Endpoint)
+		if e := o.at(); e != nil {
+			out = append(out, &e.Endpoint)
 		}
 	}
 	return out

@@ -1,0 +1,30 @@
+package channel
+
+import (
+	"runtime"
+	"testing"
+	"weak"
+)
+
+// A method that is not called again does not keep endpoints that are gone.
+func TestAnEndpointThatIsGoneIsNotKeptForWhatItLacked(t *testing.T) {
+	var l lacking
+	lack := func() (weak.Pointer[endpoint], weak.Pointer[connection]) {
+		e, wire := &endpoint{addr: "10.0.0.1:1"}, &connection{}
+		e.wire.Store(wire)
+		l.add(e, 10)
+		if got := l.with(nil); len(got) != 1 || got[0] != &e.Endpoint {
+			t.Errorf("avoids %v, want the endpoint", got)
+		}
+		return weak.Make(e), weak.Make(wire)
+	}
+	e, wire := lack()
+	runtime.GC()
+	runtime.GC()
+	if e.Value() != nil || wire.Value() != nil {
+		t.Error("the endpoint or its connection is kept")
+	}
+	if got := l.with(nil); len(got) != 0 {
+		t.Errorf("avoids %v", got)
+	}
+}
