@@ -28,7 +28,7 @@ type end struct {
 // which a stream is opened again. All others are final: what the server has
 // answered, what the client refuses by itself, that the caller has left.
 var reopened = map[string]bool{
-	"unprocessed": true, "lost": true, "timeout": true, "fault": true, "refusal": true, "transient": true, "stopped": true,
+	"unprocessed": true, "lost": true, "timeout": true, "fault": true, "refusal": true, "transient": true, "stopped": true, "relayed": true,
 	"aged":    true,
 	"expired": true, // the contract's deadline: the caller's was looked at before
 	"denied":  true, // the breaker closes again
@@ -52,7 +52,7 @@ func judge(ctx context.Context, stream any, err error) end {
 		e.final = code != codes.Unavailable && code != codes.DeadlineExceeded
 		return e
 	}
-	e.final, e.now, e.slow = !reopened[verdict], verdict == "aged", verdict == "stopped"
+	e.final, e.now, e.slow = !reopened[verdict], verdict == "aged", verdict == "stopped" || verdict == "relayed"
 	if t, ok := stream.(interface{ Trailer() metadata.MD }); ok && verdict == "refusal" {
 		e.after, _, _ = wire.ReadPushback(t.Trailer())
 	}

@@ -10,8 +10,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/observe"
 )
 
 // Three layers that repeat three times each would make 27 attempts of a call
@@ -107,4 +114,45 @@ func TestAChainRecoversWhenItsBottomDoes(t *testing.T) {
 			t.Errorf("%d of %d calls failed later", failed, perSecond*heals)
 		}
 	})
+}
+
+// A service that asks for no repeat of its own failures fails, for the breaker of
+// whoever calls it. For those above, who are passed these failures on, it is not the
+// service that they call that fails.
+func TestTheBreakerOfAServiceThatWantsNoRepeatIsThatOfItsCaller(t *testing.T) {
+	for name, serve := range map[string]func(*testing.T) service{
+		"of Surefoot": func(t *testing.T) service { return surefootService(t) },
+		"of others":   func(*testing.T) service { return plainService() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork(t)
+				defer n.close()
+				n.serve("bottom", serve(t), &tier{get: func(ctx context.Context, _ *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+					_ = grpc.SetTrailer(ctx, metadata.Pairs(pushback, "-1"))
+					return nil, unavailable
+				}})
+				opened := make(map[string]string) // by whose client
+				noting := func(whose string) surefoot.ClientOption {
+					return surefoot.WithObserver(&observe.Observer{Breaker: func(c observe.BreakerChange) { opened[whose] += c.To + " " }})
+				}
+				n.serve("middle", surefootService(t), &tier{below: n.client([]string{"bottom"}, noting("the middle's"))})
+				n.serve("top", surefootService(t), &tier{below: n.client([]string{"middle"}, noting("the top's"))})
+				client := n.client([]string{"top"}, noting("the caller's"))
+				var trailer metadata.MD
+				for range 100 {
+					if _, err := client.Get(t.Context(), anvil, grpc.Trailer(&trailer)); status.Code(err) != codes.Unavailable {
+						t.Fatal(err)
+					}
+					pass(t, 10*time.Millisecond)
+				}
+				if len(opened) != 1 || opened["the middle's"] != "open " {
+					t.Errorf("breakers opened: %v, want the middle's alone", opened)
+				}
+				if trailer[relayed] != nil || len(trailer[pushback]) != 1 {
+					t.Errorf("the user sees %v", trailer)
+				}
+			})
+		})
+	}
 }

@@ -28,6 +28,7 @@ const (
 	previous = "grpc-previous-rpc-attempts"
 	repeated = "surefoot-repeated"
 	pushback = "grpc-retry-pushback-ms"
+	relayed  = "surefoot-relayed"
 )
 
 // plainClient returns a client of grpc-go's own.

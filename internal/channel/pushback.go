@@ -13,6 +13,7 @@ import (
 // else in a google.rpc.RetryInfo among the details of its status (AIP-194).
 func pushback(err error, trailer metadata.MD) (p outcome.Pushback) {
 	p.After, p.Stop, p.Given = wire.ReadPushback(trailer)
+	p.Relayed = p.Stop && len(trailer[wire.Relayed]) > 0
 	if p.Given {
 		return p
 	}

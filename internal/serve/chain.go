@@ -79,7 +79,7 @@ func answer(call *chain.Call, err error) {
 		add = metadata.Pairs(wire.NotExecuted, "")
 	}
 	if len(set[wire.Pushback]) == 0 && call.ForbidsRepeat(err) {
-		add = metadata.Join(add, metadata.Pairs(wire.Pushback, "-1"))
+		add = metadata.Join(add, metadata.Pairs(wire.Pushback, "-1", wire.Relayed, "1"))
 	}
 	_ = stream.SetTrailer(add) // an error means that the call is over
 }

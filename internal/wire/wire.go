@@ -21,6 +21,11 @@ const (
 	// Pushback is the trailer with which a server says when to repeat, in
 	// milliseconds, or not to: negative or not a number (gRFC A6).
 	Pushback = "grpc-retry-pushback-ms"
+	// Relayed is the trailer with which a server of Surefoot says that it does not
+	// ask for itself: the Pushback beside it stands for a call that it has made, to a
+	// service which has failed, or is not asked any more. Its presence is all that
+	// counts.
+	Relayed = "surefoot-relayed"
 	// NotExecuted is the trailer with which a server of Surefoot says that it
 	// refused a call before anything of it was executed. Its value is the full
 	// name of the method, so that one that was copied from the answer of another
@@ -60,6 +65,7 @@ func WasNotExecuted(trailer metadata.MD, method string) bool {
 // user, who might pass it on as part of an answer of his own.
 func HideOwn(trailer metadata.MD) metadata.MD {
 	delete(trailer, NotExecuted)
+	delete(trailer, Relayed)
 	return trailer
 }
 

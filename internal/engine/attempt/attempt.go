@@ -295,7 +295,7 @@ func (c *Call) End(now time.Time, v outcome.Verdict) Step {
 	switch v {
 	case outcome.Success:
 		return Step{Why: "success"}
-	case outcome.Stopped:
+	case outcome.Stopped, outcome.Relayed:
 		return c.refuse("the server asked for no repeat")
 	default:
 		return Step{Why: "an open stream is not repeated"}

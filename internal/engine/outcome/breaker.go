@@ -30,14 +30,14 @@ func (c Count) String() string {
 // counts as in a breaker. It differs from [Verdict.Failure] where no handler
 // was reached: whether there is a connection is the balancer's to know, and a
 // breaker that opened for want of one would stay open after it is there. And it
-// differs where the peer asks for no repeat: a server does so when others fail on
-// which it depends, whose breaker is its own client's. If those above opened too,
-// each would have to try for itself, one after the other, once all is well again.
+// differs where the peer relays the failure of another service, whose breaker is
+// the peer's own. If those above opened too, each would have to try for itself, one
+// after the other, once all is well again.
 func (v Verdict) ForBreaker() Count {
 	switch v {
 	case Success, Answer:
 		return CountSuccess
-	case Expired, Timeout, Lost, Refusal, Transient, Fault, Broken:
+	case Expired, Timeout, Lost, Stopped, Refusal, Transient, Fault, Broken:
 		return CountFailure
 	default:
 		return CountNone

@@ -40,7 +40,7 @@ func (e Evidence) String() string {
 }
 
 // Evidence returns what an attempt with this verdict says of its endpoint. It
-// is None for [Abandoned], [Expired] and [Stopped]: there it depends on the
+// is None for [Abandoned], [Expired], [Relayed] and [Stopped]: there it depends on the
 // attempt, and [Weigh] looks.
 func (v Verdict) Evidence() Evidence { return v.row().evidence }
 
@@ -60,7 +60,7 @@ func Weigh(v Verdict, listed policy.CodeSet, f Facts) Evidence {
 		f.Expired = false
 		v = Judge(listed, f)
 	}
-	if v == Stopped {
+	if v == Stopped || v == Relayed {
 		f.Pushback = Pushback{}
 		if e := Judge(listed, f).Evidence(); e != Bad {
 			return e

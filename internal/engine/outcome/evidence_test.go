@@ -27,6 +27,7 @@ func saysWrongly() (wrong []string) {
 		Unprocessed: Connection,
 		Timeout:     Bad,
 		Lost:        Bad,
+		Relayed:     None, // the same
 		Stopped:     None, // the same
 		Refusal:     RateOnly,
 		Transient:   None,
@@ -85,14 +86,23 @@ func TestWhoWantsNoRepeatIsComparedWithItsPeers(t *testing.T) {
 		{codes.Unimplemented, None},
 		{codes.NotFound, Good},
 	} {
-		f := Facts{Code: c.code, Sent: true, FromPeer: true, Pushback: Pushback{Given: true, Stop: true}}
-		v := Judge(listed, f)
-		if got := Weigh(v, listed, f); v != Stopped || got != c.want {
-			t.Errorf("%v: %v, %v; want it stopped and %v", c.code, v, got, c.want)
+		for _, relayed := range []bool{false, true} {
+			want := Stopped
+			switch {
+			case relayed:
+				want = Relayed
+			case c.want == Good:
+				want = Answer
+			}
+			f := Facts{Code: c.code, Sent: true, FromPeer: true, Pushback: Pushback{Given: true, Stop: true, Relayed: relayed}}
+			v := Judge(listed, f)
+			if got := Weigh(v, listed, f); v != want || got != c.want {
+				t.Errorf("%v: %v, %v; want it %v and %v", c.code, v, got, want, c.want)
+			}
 		}
 	}
 	everything(func(listed policy.CodeSet, f Facts) {
-		if v := Judge(listed, f); v == Stopped && Weigh(v, listed, f) == Bad {
+		if v := Judge(listed, f); (v == Stopped || v == Relayed) && Weigh(v, listed, f) == Bad {
 			t.Fatalf("%+v is bad", f)
 		}
 	})

@@ -12,7 +12,7 @@ import (
 // everything calls visit with every combination of facts, for a method that
 // lists no code, one that lists just this code, and one that lists all others.
 func everything(visit func(listed policy.CodeSet, f Facts)) {
-	pushbacks := []Pushback{{}, {Given: true}, {Given: true, After: time.Second}, {Given: true, Stop: true}}
+	pushbacks := []Pushback{{}, {Given: true}, {Given: true, After: time.Second}, {Given: true, Stop: true}, {Given: true, Stop: true, Relayed: true}}
 	for code := range codes.Code(18) { // 17 does not exist
 		for _, listed := range []policy.CodeSet{0, policy.Codes(code), ^policy.Codes(code)} {
 			for _, pb := range pushbacks {
@@ -67,9 +67,13 @@ var table = []struct {
 		return own || peers || grpcs
 	}},
 	{Lost, func(_ policy.CodeSet, f Facts) bool { return f.Sent && !f.FromPeer && f.Code == codes.Unavailable }},
-	{Stopped, func(_ policy.CodeSet, f Facts) bool { return f.Pushback.Stop }},
+	{Relayed, func(_ policy.CodeSet, f Facts) bool { return f.Pushback.Relayed }},
+	{Stopped, func(listed policy.CodeSet, f Facts) bool {
+		fails := policy.Codes(codes.Unavailable, codes.ResourceExhausted, codes.Unimplemented, codes.Internal, codes.Unknown, codes.DataLoss)
+		return f.Pushback.Stop && (listed | fails).Has(f.Code)
+	}},
 	{Refusal, func(_ policy.CodeSet, f Facts) bool {
-		return f.Pushback.Given || f.FromPeer && f.Code == codes.ResourceExhausted
+		return f.Pushback.Given && !f.Pushback.Stop || f.FromPeer && f.Code == codes.ResourceExhausted
 	}},
 	{Transient, func(listed policy.CodeSet, f Facts) bool { return listed.Has(f.Code) }},
 	{Fault, func(_ policy.CodeSet, f Facts) bool { return f.FromPeer && f.Code == codes.Unavailable }},
@@ -157,7 +161,11 @@ func TestNothingIsRepeatedForACallThatIsOver(t *testing.T) {
 func TestTheContractListsWhatThePeerSays(t *testing.T) {
 	everything(func(listed policy.CodeSet, f Facts) {
 		v, without := Judge(listed, f), Judge(0, f)
-		if v != without && (v != Transient || !listed.Has(f.Code) || !f.FromPeer) {
+		want := Transient
+		if f.Pushback.Stop { // and it is no answer
+			want = Stopped
+		}
+		if v != without && (v != want || !listed.Has(f.Code) || !f.FromPeer) {
 			t.Errorf("%+v listed %v: %v, without the list %v", f, listed, v, without)
 		}
 	})

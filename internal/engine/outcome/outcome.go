@@ -47,6 +47,9 @@ type Pushback struct {
 	Given bool
 	// Stop says that there must be no repeat.
 	Stop bool
+	// Relayed says that Stop is about a call which the peer has made, to a service
+	// further below.
+	Relayed bool
 	// After is how long to wait before one.
 	After time.Duration
 }
@@ -72,6 +75,9 @@ const (
 	Timeout
 	// Lost means that the connection was lost after the attempt was sent.
 	Lost
+	// Relayed means that the peer asked for no repeat because of a call that it has
+	// made: another service has failed.
+	Relayed
 	// Stopped means that the peer asked for no repeat.
 	Stopped
 	// Refusal means that the peer asked to come back later.
@@ -110,17 +116,29 @@ func Judge(listed policy.CodeSet, f Facts) Verdict {
 		return Timeout
 	case f.Code == codes.Unavailable && !f.FromPeer:
 		return Lost
-	case f.Pushback.Stop:
+	case f.Pushback.Stop && f.Pushback.Relayed:
+		return Relayed
+	case f.Pushback.Stop && said(listed, f.Code) != Answer: // an answer is final anyway
 		return Stopped
-	case f.Pushback.Given, f.Code == codes.ResourceExhausted:
+	case f.Pushback.Given && !f.Pushback.Stop:
 		return Refusal
-	case listed.Has(f.Code):
+	default:
+		return said(listed, f.Code)
+	}
+}
+
+// said returns what a code means that the peer has said.
+func said(listed policy.CodeSet, c codes.Code) Verdict {
+	switch {
+	case c == codes.ResourceExhausted:
+		return Refusal
+	case listed.Has(c):
 		return Transient
-	case f.Code == codes.Unavailable:
+	case c == codes.Unavailable:
 		return Fault
-	case f.Code == codes.Unimplemented:
+	case c == codes.Unimplemented:
 		return Missing
-	case f.Code == codes.Internal, f.Code == codes.Unknown, f.Code == codes.DataLoss:
+	case c == codes.Internal, c == codes.Unknown, c == codes.DataLoss:
 		return Broken
 	default:
 		return Answer
@@ -181,6 +199,7 @@ var rows = [...]row{
 	Unprocessed: {name: "unprocessed", repeat: AnyMethod, free: true, failure: true, evidence: Connection},
 	Timeout:     {name: "timeout", repeat: IfIdempotent, failure: true, evidence: Bad},
 	Lost:        {name: "lost", repeat: IfIdempotent, free: true, failure: true, evidence: Bad},
+	Relayed:     {name: "relayed", failure: true},
 	Stopped:     {name: "stopped", failure: true},
 	Refusal:     {name: "refusal", repeat: IfIdempotent, failure: true, evidence: RateOnly},
 	Transient:   {name: "transient", repeat: IfIdempotent, same: true, failure: true},

@@ -35,6 +35,8 @@ func pushedBack(f *Facts) {
 }
 func stopped(f *Facts) { f.Pushback = Pushback{Given: true, Stop: true} }
 
+func relayed(f *Facts) { f.Pushback = Pushback{Given: true, Stop: true, Relayed: true} }
+
 func TestEachRowOfTheTable(t *testing.T) {
 	listed := policy.Codes(codes.Aborted)
 	for _, c := range []struct {
@@ -62,6 +64,9 @@ func TestEachRowOfTheTable(t *testing.T) {
 		{"DEADLINE_EXCEEDED of the peer", fromPeer.with(codes.DeadlineExceeded), Timeout},
 		{"the connection was lost", lost.with(codes.Unavailable), Lost},
 		{"the peer wants no repeat", fromPeer.with(codes.Unavailable, stopped), Stopped},
+		{"the peer wants no repeat of an answer", fromPeer.with(codes.NotFound, stopped), Answer},
+		{"others below the peer want no repeat", fromPeer.with(codes.Unavailable, relayed), Relayed},
+		{"others below the peer want no repeat, told in other words", fromPeer.with(codes.NotFound, relayed), Relayed},
 		{"the peer wants a repeat later", fromPeer.with(codes.Unavailable, pushedBack), Refusal},
 		{"any code with a pushback", fromPeer.with(codes.FailedPrecondition, pushedBack), Refusal},
 		{"RESOURCE_EXHAUSTED of the peer", fromPeer.with(codes.ResourceExhausted), Refusal},
@@ -111,6 +116,7 @@ func TestTheFirstMatchingRowWins(t *testing.T) {
 		{"unprocessed before timeout", 0, unsent.with(codes.DeadlineExceeded, timedOut), Unprocessed},
 		{"unprocessed before lost", 0, unsent.with(codes.Unavailable), Unprocessed},
 		{"timeout before stopped", 0, fromPeer.with(codes.DeadlineExceeded, stopped), Timeout},
+		{"timeout before relayed", 0, fromPeer.with(codes.DeadlineExceeded, relayed), Timeout},
 		{"timeout before refusal", 0, fromPeer.with(codes.DeadlineExceeded, pushedBack), Timeout},
 		{"timeout before listed", all, fromPeer.with(codes.DeadlineExceeded), Timeout},
 		{"timeout before answer", 0, fromPeer.with(codes.Canceled, timedOut), Timeout},
@@ -171,6 +177,7 @@ func followsWrongly() (wrong []string) {
 		{v: Unprocessed, name: "unprocessed", unsafe: true, idempotent: true, free: true, failure: true},
 		{v: Timeout, name: "timeout", idempotent: true, failure: true, applied: true},
 		{v: Lost, name: "lost", idempotent: true, free: true, failure: true, applied: true},
+		{v: Relayed, name: "relayed", failure: true, applied: true},
 		{v: Stopped, name: "stopped", failure: true, applied: true},
 		{v: Refusal, name: "refusal", idempotent: true, failure: true, applied: true},
 		{v: Transient, name: "transient", idempotent: true, same: true, failure: true, applied: true},
