@@ -145,6 +145,7 @@ func (m *model) set() []Record {
 func FuzzEntry(f *testing.F) {
 	f.Add(uint64(1), []byte("\x00\x07\x05\x00\x03\x05\x10\x00\x00\x20\x00\x00\x30\x01\x01"))
 	f.Add(uint64(7), []byte("\x00\xff\x05\x00\x01\x05\x00\x01\x05\x10\x00\x00\x10\x00\x00\x00\x02\x00"))
+	f.Add(uint64(0), []byte("\x0f\x07\x05\x0f\x00\x01\x0f\x00\x01\x0f\x00\x01\x0f\x00\x01\x0f\x00\x01")) // empty answers until the last good one is too old
 	f.Fuzz(func(t *testing.T, seed uint64, ops []byte) {
 		run(t, seed, ops)
 	})
@@ -175,6 +176,15 @@ func run(t *testing.T, seed uint64, ops []byte) {
 	failures := 0
 	period := firstPeriod
 	idle, parked, hinted := false, false, false
+	failed := func(wait time.Duration) {
+		t.Helper()
+		failures++
+		checkBackoff(t, cfg, period, failures, wait)
+		if cfg.MaxStale > 0 && len(m.set()) > 0 && now.Sub(m.goodAt) >= cfg.MaxStale {
+			m = newModel(cfg.MaxStale)
+			period = firstPeriod
+		}
+	}
 	for i := 0; i+2 < len(ops); i += 3 {
 		kind, x, y := ops[i]>>4, ops[i+1], ops[i+2]
 		now = now.Add(time.Duration(ops[i]&15) * 700 * time.Millisecond)
@@ -204,8 +214,7 @@ func run(t *testing.T, seed uint64, ops []byte) {
 			m.answer(now, a)
 			wait := step.NextAsk.Sub(now)
 			if len(a.Records) == 0 {
-				failures++
-				checkBackoff(t, cfg, period, failures, wait)
+				failed(wait)
 				break
 			}
 			failures = 0
@@ -218,12 +227,7 @@ func run(t *testing.T, seed uint64, ops []byte) {
 			e.Asked(now)
 			asked, hinted, parked = now, false, false
 			step = e.Fail(now, rnd.Uint64(), errors.New("no"))
-			failures++
-			checkBackoff(t, cfg, period, failures, step.NextAsk.Sub(now))
-			if cfg.MaxStale > 0 && len(m.set()) > 0 && now.Sub(m.goodAt) >= cfg.MaxStale {
-				m = newModel(cfg.MaxStale)
-				period = firstPeriod
-			}
+			failed(step.NextAsk.Sub(now))
 		case kind < 13:
 			what = "hint"
 			step = e.ResolveNow(now, rnd.Uint64())

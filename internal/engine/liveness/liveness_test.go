@@ -167,26 +167,6 @@ func TestADryRunCondemnsAgainAndDoesNothing(t *testing.T) {
 	}
 }
 
-// An attempt that begins while a check ends has a check to come: of the two, one
-// sees the other.
-func TestNoAttemptIsOverlooked(t *testing.T) {
-	g, c := New(quick()), new(Connection)
-	all := []*Connection{c, new(Connection)}
-	for i := range 20_000 {
-		g.Check(time.Duration(3*i+1)*ms, all) // nothing is in flight
-		var woke bool
-		var begun sync.WaitGroup
-		begun.Go(func() { woke = c.Sent() })
-		_, next := g.Check(time.Duration(3*i+2)*ms, all)
-		begun.Wait()
-		if !woke && next == 0 {
-			t.Fatalf("round %d: nobody will look at the attempt", i)
-		}
-		c.Over(false)
-		g.Check(time.Duration(3*i+3)*ms, all)
-	}
-}
-
 func TestActionsHaveWords(t *testing.T) {
 	for a, want := range []string{"", "suspect", "probe", "inconclusive", "clear", "condemn", "answered", ""} {
 		if got := Action(a).String(); got != want {
