@@ -13,7 +13,7 @@ import (
 
 // making is a call as its streams see it, by the context of the call.
 type making struct {
-	planned protocol.Instant // 0 before the run
+	planned protocol.Instant // 0 before the run, and for a stream of its caller's own
 	streams atomic.Int32     // begun for it
 	sent    atomic.Bool      // the headers of one of them have left
 }
@@ -60,7 +60,7 @@ func (a attempts) HandleRPC(ctx context.Context, event stats.RPCStats) {
 			a.spending.add(now)
 		}
 		planned := now
-		if ofCall {
+		if ofCall && call.planned != 0 {
 			planned = call.planned
 		}
 		if recorder := a.recorder.Load(); recorder != nil {

@@ -60,6 +60,10 @@ func TestWhoAddsNothingSpendsNothing(t *testing.T) {
 	if got := a.spending.worst(run); got != 0 {
 		t.Errorf("of one stream a call: %v", got)
 	}
+	a.HandleRPC(wanted(t.Context()), &stats.Begin{})
+	if got := a.spending.worst(run); got != 0 {
+		t.Errorf("of a stream that the caller wants: %v", got)
+	}
 	other := a.forClient()
 	call := context.WithValue(t.Context(), makingKey{}, &making{})
 	for range 3 {

@@ -35,7 +35,7 @@ func startStreams(ctx context.Context, order protocol.LoadOrder, clients []clien
 			if order.Client == string(scenario.Surefoot) {
 				watch = watchResumed
 			}
-			s.running.Go(func() { s.ended(watch(ctx, c.stub, w.change)) })
+			s.running.Go(func() { s.ended(watch(wanted(ctx), c.stub, w.change)) })
 		}
 		if order.Lease > 0 {
 			l := newLease(order.Lease)
@@ -44,10 +44,16 @@ func startStreams(ctx context.Context, order protocol.LoadOrder, clients []clien
 			if order.Client == string(scenario.Surefoot) {
 				hold = l.holdResumed
 			}
-			s.running.Go(func() { s.ended(hold(ctx, c.stub, fmt.Sprintf("lease-%d", c.index))) })
+			s.running.Go(func() { s.ended(hold(wanted(ctx), c.stub, fmt.Sprintf("lease-%d", c.index))) })
 		}
 	}
 	return s
+}
+
+// wanted says that the first stream that is begun with ctx is one that the caller
+// wants: what comes after it is added.
+func wanted(ctx context.Context) context.Context {
+	return context.WithValue(ctx, makingKey{}, &making{})
 }
 
 // settle waits until all have begun.
