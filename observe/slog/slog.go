@@ -25,7 +25,7 @@ import (
 //
 //   - WARN: failed calls, with what each attempt met; calls that a breaker
 //     denied; breakers that opened; failed look-ups of names; a file of overrides
-//     that is awaited.
+//     that is awaited, or that leaves methods alone which it matches.
 //   - INFO: endpoints that became ready, failed or went away; breakers that
 //     closed; what the dry run of a breaker would have denied.
 //   - INFO: overrides of an operator that are in use from now on.
@@ -256,6 +256,8 @@ func (w *writer) override(o observe.Override) {
 		level, message = slog.LevelWarn, "surefoot: there is no file of overrides, it is awaited"
 	case o.Refused:
 		level, message = slog.LevelError, "surefoot: overrides refused, those of before stay in use"
+	case o.Err != nil:
+		level, message = slog.LevelWarn, "surefoot: overrides in use, but not for every method"
 	}
 	w.write(context.Background(), level, message, func() []slog.Attr {
 		return withError([]slog.Attr{

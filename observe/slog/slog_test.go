@@ -131,6 +131,7 @@ func everything(o *observe.Observer) {
 	o.Discovery(observe.Discovery{Target: target, Host: "inventory", Endpoints: 10, Err: errors.New("SERVFAIL")})
 	o.Override(observe.Override{Target: target, File: "/etc/surefoot/overrides.yaml", InUse: 2})
 	o.Override(observe.Override{Target: target, File: "/etc/surefoot/overrides.yaml", InUse: 2, Refused: true, Err: errors.New("overrides.yaml:3:5: no")})
+	o.Override(observe.Override{Target: target, File: "/etc/surefoot/overrides.yaml", InUse: 2, Err: errors.New("overrides.yaml:3:5: not for Get")})
 	gone := &fs.PathError{Op: "open", Path: "/etc/surefoot/overrides.yaml", Err: fs.ErrNotExist}
 	o.Override(observe.Override{Target: target, File: "/etc/surefoot/overrides.yaml", Refused: true, Err: gone})
 	o.Override(observe.Override{Target: target, File: "/etc/surefoot/overrides.yaml", InUse: 2, Refused: true, Err: gone})
