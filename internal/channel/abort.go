@@ -23,7 +23,7 @@ import "context"
 var cancelKey = learnCancelKey()
 
 func learnCancelKey() any {
-	p := &probe{Context: context.Background(), done: make(chan struct{})}
+	p := &parent{Context: context.Background(), done: make(chan struct{})}
 	_, cancel := context.WithCancel(p)
 	cancel()
 	if !p.followed {
@@ -32,22 +32,22 @@ func learnCancelKey() any {
 	return p.key
 }
 
-// A probe is a parent that sees what package context does with it.
-type probe struct {
+// A parent sees what package context does with it.
+type parent struct {
 	context.Context
 	done     chan struct{}
 	key      any
 	followed bool
 }
 
-func (p *probe) Done() <-chan struct{} { return p.done }
+func (p *parent) Done() <-chan struct{} { return p.done }
 
-func (p *probe) Value(key any) any {
+func (p *parent) Value(key any) any {
 	p.key = key
 	return nil
 }
 
-func (p *probe) AfterFunc(func()) (stop func() bool) {
+func (p *parent) AfterFunc(func()) (stop func() bool) {
 	p.followed = true
 	return func() bool { return true }
 }

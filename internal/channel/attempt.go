@@ -2,16 +2,13 @@ package channel
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
@@ -19,7 +16,6 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/internal/engine/stream"
 	"github.com/surefoot-rpc/surefoot/internal/wire"
-	"github.com/surefoot-rpc/surefoot/policy"
 )
 
 // attemptKey is how the picker finds the attempt in the context of a pick.
@@ -278,82 +274,6 @@ func (a *attemptState) done(info balancer.DoneInfo) {
 	a.fromPeer = info.BytesReceived
 	a.trailer = info.Trailer
 	a.mu.Unlock()
-}
-
-// judge returns what the attempt's end means.
-func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome.Evidence, outcome.Pushback) {
-	c := a.call
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	ended, deadline := c.ctx.Err(), c.machine.Deadline()
-	if until := a.until.Load(); until != 0 {
-		deadline = a.start.Add(time.Duration(until))
-	}
-	f := outcome.Facts{
-		Code:      status.Code(err),
-		Cancelled: a.lost || errors.Is(ended, context.Canceled),
-		Overtaken: a.lost && ended == nil,
-		Expired:   errors.Is(ended, context.DeadlineExceeded) || !deadline.IsZero() && !now.Before(deadline),
-		Closing:   c.channel.closed.Load(),
-		Sent:      a.maybeSent(),
-		FromPeer:  a.fromPeer,
-		TimedOut:  a.timedOut,
-		Aged:      a.limit == stream.Aged,
-
-		NotExecuted: wire.WasNotExecuted(a.trailer, c.method),
-	}
-	if f.Code == codes.ResourceExhausted && len(a.trailer) == 0 {
-		// Unsure: a reply that is too large for this client comes with the peer's
-		// headers too, but only a status of the peer's own can have a trailer.
-		f.FromPeer = false
-	}
-	if f.FromPeer && err != nil {
-		f.Pushback = pushback(err, a.trailer)
-	}
-	v := outcome.Judge(c.policy.Retry.Codes, f)
-	if c.keyed && !a.picks && !v.Repeatable(policy.Unsafe) && v.Repeatable(policy.Idempotent) {
-		v = outcome.Local // an interceptor went its own way, nobody knows whether with the key
-	}
-	return v, outcome.Weigh(v, c.policy.Retry.Codes, f), f.Pushback
-}
-
-// explain replaces the error of an attempt that our own timer ended, which
-// says no more than that a context was cancelled: the caller has cancelled
-// nothing. So it does with that of one whose connection went as the client was closed.
-func (a *attemptState) explain(err error, v outcome.Verdict, now time.Time) error {
-	if v == outcome.Local && status.Code(err) == codes.Unavailable && !a.fromPeer && a.call.channel.closed.Load() {
-		return status.Error(codes.Canceled, "surefoot: the client was closed")
-	}
-	if v == outcome.Abandoned || status.Code(err) != codes.Canceled {
-		return err
-	}
-	if a.limit != stream.NoEnd {
-		return a.limitReached(now)
-	}
-	if a.timedOut {
-		return status.Errorf(codes.DeadlineExceeded, "surefoot: no reply from %s within the attempt timeout (%v)",
-			a.address(), now.Sub(a.start).Round(time.Millisecond))
-	}
-	return err
-}
-
-// maybeSent reports whether the peer may have seen the attempt. What no picker
-// was asked for can have been sent by an interceptor that goes its own way. Of one
-// that has an endpoint grpc-go tells nothing if there was a second reply, for
-// which it returns an error and ends nothing. mu is held.
-func (a *attemptState) maybeSent() bool {
-	own := &a.call.channel.cfg
-	return a.sent || a.endpoint != nil && !a.told || !a.picks && len(own.Unary)+len(own.Stream) > 0
-}
-
-// blames reports whether the attempt failed for a reason that need not hold
-// for another endpoint. One that was not sent, though its endpoint has a
-// connection, or that got no endpoint at all, was ended by something else: no
-// token, an interceptor.
-func (a *attemptState) blames() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.endpoint != nil && (a.sent || a.fromPeer || a.endpoint.Lost())
 }
 
 func (a *attemptState) address() string {

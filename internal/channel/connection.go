@@ -1,37 +1,42 @@
 package channel
 
 import (
-	"math"
-	"time"
+	"net"
 
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/keepalive"
+	"github.com/surefoot-rpc/surefoot/internal/engine/liveness"
 )
 
-// reconnect is the wait between the connects of one endpoint. It is short
-// because a restarted server must be found, and capped low because an
-// unreachable one costs a SYN every two seconds.
-var reconnect = backoff.Config{
-	BaseDelay:  100 * time.Millisecond,
-	Multiplier: 1.6,
-	Jitter:     0.2,
-	MaxDelay:   2 * time.Second,
+// A connection is the net.Conn that grpc-go reads and writes, with its bytes
+// counted: silence is evidence only if one knows of it. It wraps what a
+// handshake made, so that the dialer's own connection stays bare and the
+// kernel's options can be set on it.
+type connection struct {
+	net.Conn
+
+	raw  net.Conn // what was dialled
+	life liveness.Connection
 }
 
-// keepaliveParams pings only while calls are in flight: a foreign server
-// counts idle pings as abuse.
-func keepaliveParams(every, timeout time.Duration) keepalive.ClientParameters {
-	if every == 0 {
-		every = math.MaxInt64 // never
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.life.Read.Add(uint64(n))
 	}
-	return keepalive.ClientParameters{Time: every, Timeout: timeout}
+	return n, err
 }
 
-// The receive windows of a stream and of a connection. Fixed ones switch off
-// grpc-go's estimator of the bandwidth-delay product, which sends a ping, and
-// gets its answer, for nearly every small reply. They are ample within a data
-// centre: at a round trip of 1 ms they allow 1 GB/s for a stream.
-const (
-	streamWindow     = 1 << 20
-	connectionWindow = 4 << 20
-)
+// Write is called by one goroutine at a time.
+func (c *connection) Write(p []byte) (int, error) {
+	c.life.Writing.Store(true)
+	n, err := c.Conn.Write(p)
+	c.life.Writing.Store(false)
+	if n > 0 {
+		c.life.Written.Add(uint64(n))
+	}
+	return n, err
+}
+
+// cut closes the connection at once, and with it ends every call on it.
+// SubConn.Shutdown would wait for calls that hang, and closing a TLS connection
+// waits for its last record to be sent.
+func (c *connection) cut() { _ = c.raw.Close() }

@@ -8,10 +8,10 @@ import (
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
-// patience is how long an endpoint that is no longer listed is used because
+// farewellAfter is how long an endpoint that is no longer listed is used because
 // too few of the listed ones are ready. A name server can be wrong; a
 // connection that works is not.
-const patience = 10 * time.Second
+const farewellAfter = 10 * time.Second
 
 // depart lets go of an endpoint that is no longer listed: at once if it has no
 // connection, else when enough of the others have one. mu is held.
@@ -22,14 +22,14 @@ func (b *fleet) depart(e *endpoint) {
 	}
 	e.leaving = true
 	b.leaving = append(b.leaving, e)
-	b.farewell.in(b, patience, b.sayFarewell)
+	b.farewell.in(b, farewellAfter, b.sayFarewell)
 }
 
-// sayFarewell drops those that leave when patience has run out, but never the
+// sayFarewell drops those that leave when they were used for that long, but never the
 // last that work. mu is held.
 func (b *fleet) sayFarewell() {
 	if b.ready == b.leavingReady() {
-		b.farewell.in(b, patience, b.sayFarewell)
+		b.farewell.in(b, farewellAfter, b.sayFarewell)
 		return
 	}
 	b.dismiss()
