@@ -127,6 +127,14 @@ func TestStories(t *testing.T) {
 		want string
 	}{
 		{"nothing noticed", faulty, report.Arm{Calls: 1000, OK: 1000}, "all 1,000 calls succeeded, none took 250 ms or longer: its callers saw nothing."},
+		{
+			"slower, and none bad", faulty, report.Arm{Calls: 1000, OK: 1000, Figures: report.Figures{P99OverQuiet: new(3.71)}},
+			"all 1,000 calls succeeded, none took 250 ms or longer; p99 was 3.7 × that of before the fault.",
+		},
+		{
+			"hardly slower", faulty, report.Arm{Calls: 1000, OK: 1000, Figures: report.Figures{P99OverQuiet: new(1.9)}},
+			"all 1,000 calls succeeded, none took 250 ms or longer: its callers saw nothing.",
+		},
 		{"nothing wrong", healthy, report.Arm{Calls: 10, OK: 10, BusiestOverMean: 1.5}, "all 10 calls succeeded, none took 250 ms or longer. The busiest server carried 1.50 × the mean."},
 		{
 			"failed and recovered", faulty,

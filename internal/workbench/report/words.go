@@ -16,6 +16,8 @@ func Story(s Scenario, a Arm) string {
 		return "skipped: " + a.Skipped + "."
 	case a.Calls == 0:
 		return "no call was made, so nothing was shown."
+	case a.Bad == 0 && s.FaultAfter > 0 && value(a.P99OverQuiet) > noticed:
+		return fmt.Sprintf("all %s calls succeeded, none took %s or longer; p99 was %.1f × that of before the fault.", thousands(a.Calls), span(s.BadAfterMS), *a.P99OverQuiet)
 	case a.Bad == 0 && s.FaultAfter > 0:
 		return fmt.Sprintf("all %s calls succeeded, none took %s or longer: its callers saw nothing.", thousands(a.Calls), span(s.BadAfterMS))
 	case a.Bad == 0:
@@ -35,6 +37,9 @@ func Story(s Scenario, a Arm) string {
 	}
 	return strings.Join(parts, "; ") + "."
 }
+
+// noticed is how many times as long the p99 must be for callers to see it.
+const noticed = 2
 
 // share says how evenly the calls were spread.
 func share(a Arm) string {
