@@ -153,3 +153,50 @@ func TestWhatIsTheNameOfAHeader(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatNeedsAnother(t *testing.T) {
+	for field, change := range map[string]func(m *policy.Method){
+		"retry.until_deadline":       func(m *policy.Method) { m.Deadline, m.Retry.UntilDeadline = 0, true },
+		"deadline_per_kib_us":        func(m *policy.Method) { m.Deadline, m.DeadlinePerKiB = 0, 1 },
+		"attempt_timeout_per_kib_us": func(m *policy.Method) { m.AttemptTimeoutPerKiB = 1 },
+		"stream.resume":              func(m *policy.Method) { m.Stream.Resume = policy.Resume{RequestField: "from", ResponseField: "at"} },
+	} {
+		m, _, _ := policy.House()
+		change(&m)
+		if got := fields(t, m.Validate()); !slices.Equal(got, []string{field}) {
+			t.Errorf("%s alone is told as %v", field, got)
+		}
+	}
+	for name, change := range map[string]func(e *policy.Ejection){
+		"consecutive failures": func(e *policy.Ejection) { e.ConsecutiveFailures = 1 },
+		"failures":             func(e *policy.Ejection) { e.FailurePercent = 1 },
+		"latency":              func(e *policy.Ejection) { e.LatencyPercent = 150 },
+	} {
+		e := policy.Ejection{MinRequests: 3}
+		change(&e)
+		if got := fields(t, e.Validate()); !slices.Equal(got, []string{"balance.ejection.base_ms"}) {
+			t.Errorf("%s without a time: %v", name, got)
+		}
+	}
+}
+
+// What is watched of a stream is each of its limits; silence alone ends none.
+func TestEachLimitOfAStreamIsWatched(t *testing.T) {
+	for name, c := range map[string]struct {
+		s    policy.Stream
+		ends bool
+	}{
+		"first message": {policy.Stream{FirstMessageTimeout: 1}, true},
+		"silence":       {policy.Stream{Silence: 1}, false},
+		"breaking":      {policy.Stream{Silence: 1, SilenceBreaks: true}, true},
+		"age":           {policy.Stream{MaxAge: 1}, true},
+		"sends":         {policy.Stream{SendTimeout: 1}, true},
+	} {
+		if !c.s.Limits() || c.s.Ends() != c.ends {
+			t.Errorf("%s: watched %v, ends %v", name, c.s.Limits(), c.s.Ends())
+		}
+	}
+	if s := (policy.Stream{}); s.Limits() || s.Ends() {
+		t.Error("the zero Stream is watched")
+	}
+}
