@@ -37,7 +37,7 @@ type script struct {
 	notes []string
 }
 
-func (s *script) note(format string, args ...any) {
+func (s *script) notef(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.notes = append(s.notes, fmt.Sprintf(format, args...))
@@ -63,7 +63,7 @@ func (s *script) open(desc *grpc.StreamDesc, opts ...grpc.CallOption) bool {
 	}
 	stream, err := s.cc.NewStream(s.ctx, desc, method, opts...)
 	s.stream = stream
-	s.note("open %s", of(err))
+	s.notef("open %s", of(err))
 	return err == nil
 }
 
@@ -72,32 +72,32 @@ func (s *script) send(size ...int) {
 	if s.keep {
 		m = &inventoryv1.KeepAliveRequest{LeaseId: strings.Repeat("x", append(size, 1)[0])}
 	}
-	s.note("send %s", of(s.stream.SendMsg(m)))
+	s.notef("send %s", of(s.stream.SendMsg(m)))
 }
 
 func (s *script) recv() error {
 	if s.keep {
 		var m inventoryv1.KeepAliveResponse
 		err := s.stream.RecvMsg(&m)
-		s.note("recv %s %d", of(err), m.GetTtlMs())
+		s.notef("recv %s %d", of(err), m.GetTtlMs())
 		return err
 	}
 	var m inventoryv1.WatchResponse
 	err := s.stream.RecvMsg(&m)
-	s.note("recv %s %d", of(err), m.GetRevision())
+	s.notef("recv %s %d", of(err), m.GetRevision())
 	return err
 }
 
 func (s *script) header() {
 	md, err := s.stream.Header()
-	s.note("header %s %v %v", of(err), md != nil, md.Get("is"))
+	s.notef("header %s %v %v", of(err), md != nil, md.Get("is"))
 }
-func (s *script) trailer()   { s.note("trailer %v", s.stream.Trailer().Get("was")) }
-func (s *script) closeSend() { s.note("close %s", of(s.stream.CloseSend())) }
+func (s *script) trailer()   { s.notef("trailer %v", s.stream.Trailer().Get("was")) }
+func (s *script) closeSend() { s.notef("close %s", of(s.stream.CloseSend())) }
 func (s *script) context() {
 	ctx := s.stream.Context()
 	p, ok := peer.FromContext(ctx)
-	s.note("context %v, a peer %v", ctx.Err(), ok && p.Addr != nil)
+	s.notef("context %v, a peer %v", ctx.Err(), ok && p.Addr != nil)
 }
 
 // serverSide is what handlers do: they answer a first message with n messages,
@@ -287,7 +287,7 @@ func TestAStreamIsAsGRPCHasIt(t *testing.T) {
 			s.open(keepDesc)
 			var both sync.WaitGroup
 			both.Go(func() {
-				for s.recv() == nil { //nolint:revive // that is all
+				for s.recv() == nil {
 				}
 			})
 			both.Go(func() { s.send() })
@@ -414,12 +414,12 @@ func TestAStreamIsAsGRPCHasIt(t *testing.T) {
 			ended := 0
 			s.open(watchDesc, grpc.Header(&header), grpc.Trailer(&trailer), grpc.Peer(&at), grpc.OnFinish(func(err error) {
 				ended++
-				s.note("finished %s", of(err))
+				s.notef("finished %s", of(err))
 			}))
 			s.send()
 			s.recv()
 			s.recv()
-			s.note("%v %v %v %d", header.Get("is"), trailer.Get("was"), at.Addr != nil, ended)
+			s.notef("%v %v %v %d", header.Get("is"), trailer.Get("was"), at.Addr != nil, ended)
 		}},
 		{"a deadline", true, 1, errWaits, true, func(s *script) {
 			s.ctx, s.cancel = context.WithTimeout(s.ctx, time.Second)

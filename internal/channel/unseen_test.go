@@ -18,6 +18,7 @@ import (
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/call"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 )
 
 // lostReply applies a reservation and says UNAVAILABLE.
@@ -208,6 +209,26 @@ func TestInterceptorThatPanicsEndsItsAttempt(t *testing.T) {
 		synctest.Wait()
 		if !ended {
 			t.Error("the attempt's context outlives it")
+		}
+	})
+}
+
+// Of xDS's endpoints nobody knows whether there is another one: a hedge could go to
+// the server that is slow.
+func TestForeignBalancerHedgesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{name: "a", get: func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+			<-time.After(100 * time.Millisecond) // longer would be given up, and repeated
+			return &inventoryv1.GetResponse{}, nil
+		}}
+		s.start()
+		defer s.grpc.Stop()
+		stub, end := foreign(t, s.dial, contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{
+			Hedge: &surefootv1.Hedge{DelayMs: new(int64(20)), MaxHedges: new(int32(2))},
+		}}}, nil))
+		defer end()
+		if _, err := stub.Get(t.Context(), getRequest); err != nil || s.gets.Load() != 1 {
+			t.Errorf("%d attempts, %v", s.gets.Load(), err)
 		}
 	})
 }

@@ -2,8 +2,11 @@ package channel_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +14,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/surefoot-rpc/surefoot"
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
@@ -110,9 +115,24 @@ func (r *road) words() string {
 	return strings.Join(r.changes, " ")
 }
 
-func newRoad(t *testing.T) *road {
+// secured returns credentials of TLS for the two ends.
+func secured(t *testing.T) (client, server credentials.TransportCredentials) {
+	t.Helper()
+	s := httptest.NewTLSServer(nil) // which makes itself a certificate
+	defer s.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	return credentials.NewTLS(&tls.Config{RootCAs: pool, ServerName: "example.com", MinVersion: tls.VersionTLS13}),
+		credentials.NewServerTLSFromCert(&s.TLS.Certificates[0])
+}
+
+func newRoad(t *testing.T, secure bool) *road {
 	t.Helper()
 	r := &road{}
+	near, far := insecure.NewCredentials(), insecure.NewCredentials()
+	if secure {
+		near, far = secured(t)
+	}
 	var stops []func()
 	addrs := make([]string, 0, len(r.links))
 	for i := range r.links {
@@ -121,7 +141,7 @@ func newRoad(t *testing.T) *road {
 			t.Fatal(err)
 		}
 		// Windows that an upload fits into, so that it fills the kernel's buffers.
-		g := grpc.NewServer(grpc.InitialWindowSize(16<<20), grpc.InitialConnWindowSize(16<<20))
+		g := grpc.NewServer(grpc.Creds(far), grpc.InitialWindowSize(16<<20), grpc.InitialConnWindowSize(16<<20))
 		inventoryv1.RegisterInventoryServer(g, &server{name: string(rune('a' + i))})
 		go func() { _ = g.Serve(lis) }()
 		r.links[i] = newNarrow(t, lis.Addr().String())
@@ -129,7 +149,7 @@ func newRoad(t *testing.T) *road {
 		stops = append(stops, r.links[i].close, g.Stop)
 	}
 	client, err := surefoot.NewClient("static:///"+strings.Join(addrs, ","),
-		surefoot.WithInsecure(), surefoot.WithService(&inventoryv1.Inventory_ServiceDesc),
+		surefoot.WithTransportCredentials(near), surefoot.WithService(&inventoryv1.Inventory_ServiceDesc),
 		surefoot.WithObserver(&observe.Observer{Endpoint: func(e observe.EndpointChange) {
 			if e.Why == "" {
 				return
@@ -169,9 +189,16 @@ func newRoad(t *testing.T) *road {
 var upload = strings.Repeat("x", 3<<20)
 
 // A server reads an upload so slowly that every buffer is full and nothing
-// comes back for seconds. Its connection is suspected, and not closed.
+// comes back for seconds. Its connection is suspected, and not closed: what the
+// kernel knows is known of the connection below TLS, too.
 func TestUploadToASlowReaderKeepsItsConnection(t *testing.T) {
-	r := newRoad(t)
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) { uploadToASlowReader(t, newRoad(t, secure)) })
+	}
+}
+
+func uploadToASlowReader(t *testing.T, r *road) {
+	t.Helper()
 	for _, l := range r.links {
 		l.slow.Store(true)
 	}
@@ -191,7 +218,13 @@ func TestUploadToASlowReaderKeepsItsConnection(t *testing.T) {
 // A server that hangs is condemned: its kernel acknowledges the request and the
 // probe, and nothing is read.
 func TestHungProcessIsCondemnedThoughItsKernelAcknowledges(t *testing.T) {
-	r := newRoad(t)
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) { callOfAHungProcess(t, newRoad(t, secure)) })
+	}
+}
+
+func callOfAHungProcess(t *testing.T, r *road) {
+	t.Helper()
 	r.links[0].frozen.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
@@ -209,7 +242,7 @@ func TestHungProcessIsCondemnedThoughItsKernelAcknowledges(t *testing.T) {
 // A server hangs in the middle of an upload: the probe is stuck behind it, which
 // proves nothing, and the kernel gives up the connection.
 func TestUploadToAHungProcessEndsByTheUserTimeout(t *testing.T) {
-	r := newRoad(t)
+	r := newRoad(t, false)
 	r.links[0].frozen.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
