@@ -167,7 +167,9 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	}
 	if err != nil {
 		inGroup := a.settleGroup(v)
-		a.testify(evidence, timedOut || v == outcome.Expired || evidence == outcome.Overtaken)
+		// A hedge may have lost as soon as it was sent, and is owed nothing.
+		overtaken := evidence == outcome.Overtaken && a.hedge == nil
+		a.testify(evidence, timedOut || v == outcome.Expired || overtaken)
 		a.learn(v)
 		inGroup.tell()
 	}

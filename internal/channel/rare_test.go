@@ -1,12 +1,14 @@
 package channel_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
@@ -72,4 +74,37 @@ func TestHedgesDoNotHideAHungServer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// All servers are well, one answer in ten is slower than a hedge, and calls are rare,
+// so that nothing else is read from a connection on which a hedge was faster. It is
+// asked, and left in peace.
+func TestHedgesOfRareCallsCondemnNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var st stage
+		st.play = func(ctx context.Context, n int64, s *server) (*inventoryv1.GetResponse, error) {
+			if n%10 == 0 {
+				return st.answer(ctx, s, 10*hedgeDelay)
+			}
+			return st.answer(ctx, s, hedgeDelay/4)
+		}
+		w := newWorld(t, 5, st.setup, hedging(nil))
+		defer w.close()
+		w.warm()
+		for range 300 {
+			if _, err := w.stub.Get(t.Context(), it); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		told := make(map[string]int)
+		for _, c := range w.changes {
+			told[c.To]++
+		}
+		if told["suspect"] == 0 || told["suspect"] > 30 || told["condemned"]+told["ejected"] > 0 {
+			t.Errorf("%v, want some suspicions, one for each lost attempt at most, and no more", told)
+		}
+	})
 }

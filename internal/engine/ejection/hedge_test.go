@@ -38,6 +38,9 @@ func TestHedgesDoNotHideASlowEndpoint(t *testing.T) {
 	)
 	usual := healthy(typical, 0.5, 0)
 	worlds := max(*seeds, 50)
+	if underRace {
+		worlds = max(*seeds, 4)
+	}
 	for _, c := range []struct {
 		name string
 		hedging
