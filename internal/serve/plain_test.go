@@ -14,7 +14,9 @@ import (
 )
 
 func TestAnInterceptorThatWouldRunFirstIsFound(t *testing.T) {
-	unary := func(_ context.Context, req any, _ *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) { return req, nil }
+	unary := func(_ context.Context, req any, _ *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
+		return req, nil
+	}
 	stream := func(any, grpc.ServerStream, *grpc.StreamServerInfo, grpc.StreamHandler) error { return nil }
 	for _, c := range []struct {
 		name   string
