@@ -126,7 +126,8 @@ func secured(t *testing.T) (client, server credentials.TransportCredentials) {
 		credentials.NewServerTLSFromCert(&s.TLS.Certificates[0])
 }
 
-func newRoad(t *testing.T, secure bool) *road {
+// newRoad starts the servers. The kernel gives connections up after userTimeout.
+func newRoad(t *testing.T, secure bool, userTimeout time.Duration) *road {
 	t.Helper()
 	r := &road{}
 	near, far := insecure.NewCredentials(), insecure.NewCredentials()
@@ -159,7 +160,7 @@ func newRoad(t *testing.T, secure bool) *road {
 			r.changes = append(r.changes, e.To)
 		}}),
 		contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{DeadlineMs: new(int64(60_000)), AttemptTimeoutMs: new(int64(0))}}}, &surefootv1.Service{
-			Connection: &surefootv1.Connection{Liveness: &surefootv1.Liveness{
+			Connection: &surefootv1.Connection{TcpUserTimeoutMs: new(userTimeout.Milliseconds()), Liveness: &surefootv1.Liveness{
 				SilenceMs: new(int64(100)), ProbeTimeoutMs: new(int64(1000)),
 			}},
 			Balance: &surefootv1.Balance{Ejection: &surefootv1.Ejection{Off: new(true)}},
@@ -193,7 +194,7 @@ var upload = strings.Repeat("x", 3<<20)
 // kernel knows is known of the connection below TLS, too.
 func TestUploadToASlowReaderKeepsItsConnection(t *testing.T) {
 	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
-		t.Run(name, func(t *testing.T) { uploadToASlowReader(t, newRoad(t, secure)) })
+		t.Run(name, func(t *testing.T) { uploadToASlowReader(t, newRoad(t, secure, time.Minute)) })
 	}
 }
 
@@ -219,7 +220,7 @@ func uploadToASlowReader(t *testing.T, r *road) {
 // probe, and nothing is read.
 func TestHungProcessIsCondemnedThoughItsKernelAcknowledges(t *testing.T) {
 	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
-		t.Run(name, func(t *testing.T) { callOfAHungProcess(t, newRoad(t, secure)) })
+		t.Run(name, func(t *testing.T) { callOfAHungProcess(t, newRoad(t, secure, time.Minute)) })
 	}
 }
 
@@ -242,7 +243,7 @@ func callOfAHungProcess(t *testing.T, r *road) {
 // A server hangs in the middle of an upload: the probe is stuck behind it, which
 // proves nothing, and the kernel gives up the connection.
 func TestUploadToAHungProcessEndsByTheUserTimeout(t *testing.T) {
-	r := newRoad(t, false)
+	r := newRoad(t, false, 2*time.Second)
 	r.links[0].frozen.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
