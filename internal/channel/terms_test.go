@@ -108,7 +108,7 @@ func TestNoRepeatStartsOnceTheCallHasTakenTooLong(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 1, func(s *server) {
 				s.get = func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
-					time.Sleep(30 * time.Millisecond)
+					time.Sleep(40 * time.Millisecond) // three are too many before the budget is
 					return nil, status.Error(codes.Aborted, "busy")
 				}
 			}, trusting(), contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{
