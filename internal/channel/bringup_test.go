@@ -32,6 +32,7 @@ type fakeSubConn struct {
 	addr     string
 	listener func(balancer.SubConnState)
 	shut     bool
+	stuck    chan struct{}            // if not nil, what its Shutdown waits for
 	peer     grpc.ClientConnInterface // of probes
 }
 
@@ -42,7 +43,12 @@ func (c *fakeConn) UpdateState(s balancer.State)          { c.states = append(c.
 func (c *fakeConn) ResolveNow(resolver.ResolveNowOptions) {}
 func (c *fakeConn) Target() string                        { return "fake" }
 func (s *fakeSubConn) UpdateAddresses([]resolver.Address) {}
-func (s *fakeSubConn) Shutdown()                          { s.shut = true }
+func (s *fakeSubConn) Shutdown() {
+	if s.stuck != nil {
+		<-s.stuck
+	}
+	s.shut = true
+}
 func (s *fakeSubConn) GetOrBuildProducer(b balancer.ProducerBuilder) (balancer.Producer, func()) {
 	return b.Build(s.peer)
 }

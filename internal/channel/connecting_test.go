@@ -209,6 +209,7 @@ func TestOfALargeFleetOnlyAPartIsUsed(t *testing.T) {
 		if n := len(cc.subs) - 250; n > 2 {
 			t.Errorf("%d new connections for one endpoint that came and one that went", n)
 		}
+		synctest.Wait()
 		open := 0
 		for _, s := range cc.subs {
 			if !s.shut {
@@ -237,6 +238,7 @@ func TestAnswersThatAreTooOldAreNotUsed(t *testing.T) {
 		if _, err := last.Picker.Pick(balancer.PickInfo{Ctx: t.Context()}); err == nil || last.ConnectivityState != connectivity.TransientFailure {
 			t.Errorf("%v, pick %v: want a failure that says why", last.ConnectivityState, err)
 		}
+		synctest.Wait()
 		for _, s := range cc.subs {
 			if !s.shut {
 				t.Errorf("%s is still connected", s.addr)
@@ -249,6 +251,35 @@ func TestAnswersThatAreTooOldAreNotUsed(t *testing.T) {
 	})
 }
 
+// A connection that is slow to shut down, because its peer is dead and nothing
+// more can be written, keeps neither updates nor calls waiting.
+func TestNobodyWaitsForAConnectionToShutDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cc, b, _ := bring(t, 3, nil)
+		defer b.Close()
+		for _, s := range cc.subs {
+			s.stuck = make(chan struct{})
+			s.end(connectivity.Ready)
+		}
+		all := endpointsOf(3)
+		found(t, b, all[:2])
+		cc.subs[0].end(connectivity.TransientFailure)
+		b.(*fleet).sweepSoon()
+		b.(*fleet).checkSoon()
+		synctest.Wait()
+		if cc.subs[2].shut {
+			t.Error("it is not stuck")
+		}
+		for _, s := range cc.subs {
+			close(s.stuck)
+		}
+		synctest.Wait()
+		if !cc.subs[2].shut {
+			t.Error("it was not shut down")
+		}
+	})
+}
+
 // The counts of a fleet are those of its endpoints, whatever happened.
 func TestTheBooksBalance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -257,6 +288,7 @@ func TestTheBooksBalance(t *testing.T) {
 		f := b.(*fleet)
 		chance := rand.New(rand.NewPCG(1, 2))
 		for step := range 5000 {
+			synctest.Wait()
 			r := chance.IntN(1 << 20)
 			switch r % 9 {
 			case 0:

@@ -74,7 +74,9 @@ func (b *fleet) drop(e *endpoint) {
 	e.SetLost(true)
 	e.stopWaiting()
 	b.dialled(e)
-	e.conn.Shutdown()
+	// grpc-go says GOAWAY first, and waits for up to five seconds for a writer that
+	// is stuck on a dead peer. Calls would wait with it, for mu.
+	go e.conn.Shutdown()
 	wire, limit := e.wire.Load(), b.channel.cfg.Table.Channel.Connection.Drain
 	if wire == nil || limit == 0 {
 		return
