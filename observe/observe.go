@@ -18,7 +18,9 @@ import (
 // happened; the last may run soon after the client was closed. If they block,
 // changes are lost, and Problem says how many.
 //
-// Any hook may close the client.
+// Any hook may close the client. A hook that panics on the goroutine of a call
+// panics in the caller's hands, and leaves no trace in what Surefoot counts; one that
+// panics on another goroutine ends the program, as any panic does.
 type Observer struct {
 	// AttemptStart runs before an attempt is made. Attempts of a call that hedges
 	// overlap; each has its AttemptStart before its AttemptDone, and all have both
