@@ -27,28 +27,21 @@ type attemptState struct {
 	context.Context
 	call   *callState
 	number int
-	hedge  *hedge // what a hedge has of its own, nil for others
-	start  time.Time
+	hedge  *hedge             // what a hedge has of its own, nil for others
+	start  time.Duration      // on the channel's clock
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
 	time   timeouts.Link
-	light  bool         // is cancelled through abort
-	until  atomic.Int64 // the deadline as the peer is told of it, from start; 0 before
+	until  atomic.Int64 // the deadline as the peer is told of it, on the same clock; 0 before
 	watch  *streamWatch // of a stream with limits, once it is open; else nil
+	light  bool         // is cancelled through abort
 
 	// mu guards what follows. grpc-go picks and reports on the goroutine of a
 	// unary call, but on any goroutine of a stream; the timer has its own.
 	mu       sync.Mutex
-	endpoint *endpoint
-	stake    *stake            // in the breaker of its group
-	wire     *connection       // of the endpoint, at the pick
-	from     time.Duration     // when it could be sent first, on the channel's clock
-	ended    time.Duration     // when, on the same clock, if it had an endpoint
-	counted  bool              // among the attempts in flight
-	at       *balance.Endpoint // that it is in flight on, of a call that hedges; guarded by its lock
-	told     bool              // done was called
+	counted  bool // among the attempts in flight
+	told     bool // done was called
 	sent     bool
 	fromPeer bool
-	trailer  metadata.MD
 	timedOut bool
 	lost     bool       // another attempt ended the call
 	limit    stream.End // of the stream, that was reached
@@ -57,7 +50,14 @@ type attemptState struct {
 	none     bool       // the last picker had no endpoint ready
 	picks    bool       // a picker of ours was asked for an endpoint
 	again    bool       // the endpoint has failed this call, and there was no other
-	abort    func()     // cancels what grpc-go does for a light attempt, once it does
+	endpoint *endpoint
+	stake    *stake            // in the breaker of its group
+	wire     *connection       // of the endpoint, at the pick
+	from     time.Duration     // when it could be sent first, on the channel's clock
+	ended    time.Duration     // when, on the same clock, if it had an endpoint
+	at       *balance.Endpoint // that it is in flight on, of a call that hedges; guarded by its lock
+	trailer  metadata.MD
+	abort    func() // cancels what grpc-go does for a light attempt, once it does
 }
 
 func (a *attemptState) Value(key any) any {
@@ -74,7 +74,7 @@ func (a *attemptState) Value(key any) any {
 // call's. An attempt has at most one context of its own, for the call's
 // deadline or for its timeout or for both: contexts are what costs most here.
 func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration) {
-	a.call, a.start, a.Context = c, now, c.ctx
+	a.call, a.start, a.Context = c, now.Sub(c.channel.epoch), c.ctx
 	if c.marked {
 		a.Context = wire.WithRepeated(a.Context)
 	}
@@ -98,6 +98,12 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 	default:
 		c.channel.timeouts.Start(&a.time, a, now, timeout, c.channel.cfg.Random())
 	}
+}
+
+// began returns when the attempt began, on the clock on the wall of its call.
+func (a *attemptState) began() time.Time {
+	c := a.call
+	return c.start.Add(a.start - c.start.Sub(c.channel.epoch))
 }
 
 // invoke makes the attempt. An interceptor that panics ends it, too.
@@ -251,7 +257,7 @@ func (a *attemptState) testify(e outcome.Evidence, unanswered bool) {
 	}
 	now := a.call.channel.clock()
 	a.ended = now
-	latency := now - max(a.from, a.start.Sub(a.call.channel.epoch))
+	latency := now - max(a.from, a.start)
 	timing := latency
 	if a.call.policy.Streaming || e != outcome.Good && e != outcome.Bad {
 		timing = -1

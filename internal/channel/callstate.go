@@ -21,22 +21,19 @@ import (
 // A callState is one call, from the first attempt to the last. It belongs to
 // the goroutine that makes the call. It is small: it is what every call costs.
 type callState struct {
-	channel   *Channel
-	ctx       context.Context // the caller's
-	method    string
-	policy    *policy.Method
-	learnt    *learnt
-	latencies *latencies
-	start     time.Time
-	machine   attempt.Call
-	trouble   *trouble     // nil while nothing went wrong
-	guard     *guard       // nil if the breaker is off, or denied the call
-	groups    *groupGuards // nil unless each group of endpoints has a breaker
-	ticket    breaker.Ticket
-	verdict   outcome.Verdict // on the attempt that ended the call, if it failed
-	holds     bool            // of the breaker: the ticket
-	hedges    *hedges         // nil unless it may hedge
-	first     attemptState
+	channel *Channel
+	ctx     context.Context // the caller's
+	method  string
+	policy  *policy.Method
+	of      *method
+	start   time.Time
+	machine attempt.Call
+	trouble *trouble     // nil while nothing went wrong
+	guard   *guard       // nil if the breaker is off, or denied the call
+	groups  *groupGuards // nil unless each group of endpoints has a breaker
+	ticket  breaker.Ticket
+	hedges  *hedges // nil unless it may hedge
+	first   attemptState
 	// cc is what attempts are made on. patience is how long the call may wait for
 	// an endpoint in all, 0 if that is grpc-go's to do; waited is how long it has.
 	cc               *grpc.ClientConn
@@ -48,8 +45,10 @@ type callState struct {
 	// the deadline is the policy's and not the context's, inherited that it is that of the
 	// call for which it is made, marked that this other call is a repeat.
 	ownTimeout, bounded, inherited, marked bool
-	// keyed says that the key in its header is why it may be repeated.
-	keyed bool
+	// keyed says that the key in its header is why it may be repeated, holds that it
+	// has the ticket of the breaker.
+	keyed, holds bool
+	verdict      outcome.Verdict // on the attempt that ended the call, if it failed
 }
 
 // trouble is what a call needs once an attempt has failed, or if somebody
@@ -68,7 +67,7 @@ type trouble struct {
 // newCall starts a call of m with the policy p, which is one of m's or this
 // call's own. req is nil for a stream.
 func (c *Channel) newCall(ctx context.Context, method string, m *method, p *policy.Method, req any) *callState {
-	s := &callState{channel: c, ctx: ctx, method: method, policy: p, learnt: m.learnt, latencies: &m.latencies, start: time.Now()}
+	s := &callState{channel: c, ctx: ctx, method: method, policy: p, of: m, start: time.Now()}
 	s.ownTimeout = p != &m.Unary && p != &m.Stream
 	c.waker.Wake()
 	s.serving = chain.From(ctx)
@@ -163,7 +162,7 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 	now := time.Now()
 	v, evidence, pushback := a.judge(err, now)
 	if a.cameBack() && evidence == outcome.Good {
-		s.machine.Answered(now.Sub(a.start))
+		s.machine.Answered(now.Sub(a.began()))
 	}
 	if err != nil {
 		inGroup := a.settleGroup(v)
@@ -243,8 +242,8 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 	t.tell(observe.Attempt{
 		Number:   a.number,
 		Endpoint: a.address(),
-		Start:    a.start,
-		Duration: now.Sub(a.start),
+		Start:    a.began(),
+		Duration: now.Sub(a.began()),
 		Code:     uint32(status.Code(err)),
 		Verdict:  v.String(),
 
@@ -341,11 +340,11 @@ func (s *callState) avoid(e *endpoint) {
 // avoided returns the endpoints that a must not go to.
 func (s *callState) avoided(a *attemptState) []*balance.Endpoint {
 	if s.hedges == nil {
-		return s.learnt.lacking.with(s.tried())
+		return s.of.learnt.lacking.with(s.tried())
 	}
 	s.lock()
 	defer s.unlock()
-	return s.learnt.lacking.with(s.hedges.avoided(a))
+	return s.of.learnt.lacking.with(s.hedges.avoided(a))
 }
 
 // fresh reports whether an endpoint is ready that is not to be avoided.

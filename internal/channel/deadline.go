@@ -31,10 +31,10 @@ func (a *attemptState) Deadline() (time.Time, bool) {
 		if left >= least {
 			left = left.Truncate(whole)
 		}
-		until = int64(now.Add(left).Sub(a.start))
+		until = int64(now.Add(left).Sub(a.call.channel.epoch))
 		if !a.until.CompareAndSwap(0, until) {
 			until = a.until.Load()
 		}
 	}
-	return a.start.Add(time.Duration(until)), true
+	return a.call.channel.epoch.Add(time.Duration(until)), true
 }

@@ -85,6 +85,6 @@ func (s *callState) lacks(a *attemptState) {
 	e := a.endpoint
 	a.mu.Unlock()
 	if p := s.channel.ready.Load(); e != nil && p != nil {
-		s.learnt.lacking.add(e, len(p.entries))
+		s.of.learnt.lacking.add(e, len(p.entries))
 	}
 }

@@ -68,7 +68,7 @@ func (l *latencies) hedgeAfter(p *policy.Method, now time.Duration) time.Duratio
 // to come.
 func (a *attemptState) learn(v outcome.Verdict) {
 	c := a.call
-	w := c.latencies.attempts
+	w := c.of.attempts
 	if w == nil || a.hedge != nil || c.policy.Streaming {
 		return
 	}
@@ -80,13 +80,13 @@ func (a *attemptState) learn(v outcome.Verdict) {
 		least = h
 	}
 	now := c.channel.clock()
-	learn(w, now, now-max(from, a.start.Sub(c.channel.epoch)), v.Timing(lost), least)
+	learn(w, now, now-max(from, a.start), v.Timing(lost), least)
 }
 
 // learn tells the method how long the call took, if that says something of the
 // calls to come.
 func (s *callState) learn(err error) {
-	w := s.latencies.calls
+	w := s.of.calls
 	if w == nil || s.policy.Streaming {
 		return
 	}

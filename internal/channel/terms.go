@@ -23,8 +23,8 @@ func (s *callState) terms(req any) attempt.Terms {
 			size = sizeOf(req)
 		}
 		now := s.channel.clock()
-		base := s.latencies.attemptTimeout(p, now)
-		deadline = policy.Sized(s.latencies.deadline(p, now), p.DeadlinePerKiB, p.MaxDeadline, size)
+		base := s.of.attemptTimeout(p, now)
+		deadline = policy.Sized(s.of.deadline(p, now), p.DeadlinePerKiB, p.MaxDeadline, size)
 		t.AttemptTimeout = policy.Sized(base, p.AttemptTimeoutPerKiB, p.MaxAttemptTimeout, size)
 		s.ownTimeout = s.ownTimeout || t.AttemptTimeout != base
 	}

@@ -21,7 +21,7 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 	defer a.mu.Unlock()
 	ended, deadline := c.ctx.Err(), c.machine.Deadline()
 	if until := a.until.Load(); until != 0 {
-		deadline = a.start.Add(time.Duration(until))
+		deadline = c.channel.epoch.Add(time.Duration(until))
 	}
 	f := outcome.Facts{
 		Code:      status.Code(err),
@@ -66,7 +66,7 @@ func (a *attemptState) explain(err error, v outcome.Verdict, now time.Time) erro
 	}
 	if a.timedOut {
 		return status.Errorf(codes.DeadlineExceeded, "surefoot: no reply from %s within the attempt timeout (%v)",
-			a.address(), now.Sub(a.start).Round(time.Millisecond))
+			a.address(), now.Sub(a.began()).Round(time.Millisecond))
 	}
 	return err
 }
