@@ -3,7 +3,6 @@ package channel
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,7 +30,6 @@ type attemptState struct {
 	start  time.Duration      // on the channel's clock
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
 	time   timeouts.Link
-	until  atomic.Int64 // the deadline as the peer is told of it, on the same clock; 0 before
 	watch  *streamWatch // of a stream with limits, once it is open; else nil
 	light  bool         // is cancelled through abort
 

@@ -20,9 +20,6 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ended, deadline := c.ctx.Err(), c.machine.Deadline()
-	if until := a.until.Load(); until != 0 {
-		deadline = c.channel.epoch.Add(time.Duration(until))
-	}
 	f := outcome.Facts{
 		Code:      status.Code(err),
 		Cancelled: a.lost || errors.Is(ended, context.Canceled),
