@@ -47,6 +47,60 @@ func TestDefaultsOfAProfileSpareWhatTheyDoNotSuit(t *testing.T) {
 	}
 }
 
+// Hedges for which a method leaves no time are off there, as an attempt timeout is,
+// and the rest of what is said of several methods holds.
+func TestWhatIsSaidOfSeveralMethodsSparesHedgesThatCouldNeverStart(t *testing.T) {
+	late := &mth{Hedge: &hedge{DelayMs: i64(500)}, Retry: &retry{MaxAttempts: i32(2)}}
+	shop := spec{name: "Shop", methods: []rpc{
+		{name: "Get", level: readOnly, options: &mth{DeadlineMs: i64(200)}},
+		{name: "Put", options: &mth{DeadlineMs: i64(200)}},
+		{name: "Scan", level: readOnly, options: &mth{AttemptTimeoutMs: i64(400)}},
+		{name: "List", level: readOnly},
+	}}
+	inProfile := shop
+	inProfile.options = &svc{Profiles: map[string]*profile{"calm": {Defaults: late}}}
+	for level, sources := range map[string]contract.Sources{
+		"profile":                   {Profile: "calm", Services: build(t, inProfile)},
+		"override of the service":   {Services: build(t, shop), Overrides: overrides(override("shop.v1.Shop/*", late))},
+		"override of every service": {Services: build(t, shop), Overrides: overrides(override("*", late))},
+	} {
+		table := compile(t, sources)
+		if err := table.Conflicts(); err != nil {
+			t.Errorf("%s: %v", level, err)
+		}
+		for _, method := range []string{"Get", "Put", "Scan", "List"} {
+			m := lookup(t, table, "/shop.v1.Shop/"+method).Unary
+			if m.Hedge.On() != (method == "List") || m.Retry.MaxAttempts != 2 {
+				t.Errorf("%s: %s has %+v and %d attempts", level, method, m.Hedge, m.Retry.MaxAttempts)
+			}
+		}
+	}
+}
+
+// An override of several methods leaves alone, as a whole, those of which it says
+// what cannot be, and tells which.
+func TestAnOverrideOfSeveralMethodsTellsWhichItLeavesAlone(t *testing.T) {
+	set := &mth{AttemptTimeoutPerKibUs: i64(5), Retry: &retry{MaxAttempts: i32(2)}}
+	table := compile(t, contract.Sources{
+		House: &svc{Defaults: &mth{AttemptTimeoutMs: i64(300)}},
+		Services: build(t, spec{name: "Shop", methods: []rpc{
+			{name: "Get", level: readOnly},
+			{name: "Scan", level: readOnly, options: &mth{AttemptTimeoutMs: i64(0)}},
+		}}),
+		Overrides: overrides(override("*", set)),
+	})
+	e, ok := errors.AsType[*contract.Error](table.Conflicts())
+	if !ok || len(e.Problems) != 1 || e.Problems[0].Method != "Scan" || e.Problems[0].Field != "set.attempt_timeout_per_kib_us" {
+		t.Errorf("told %v", table.Conflicts())
+	}
+	if n := lookup(t, table, "/shop.v1.Shop/Get").Unary.Retry.MaxAttempts; n != 2 {
+		t.Errorf("Get has %d attempts", n)
+	}
+	if n := lookup(t, table, "/shop.v1.Shop/Scan").Unary.Retry.MaxAttempts; n != 3 {
+		t.Errorf("Scan has %d attempts, though it was to be left alone", n)
+	}
+}
+
 // A .proto and what is given in Go may each say a part of a profile.
 func TestPartsOfAProfileAddUp(t *testing.T) {
 	table := compile(t, contract.Sources{

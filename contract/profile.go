@@ -54,8 +54,11 @@ func over(m policy.Method, at place, prefix string, says *surefootv1.Method, of 
 	case n.MayBeRepeatable() && !n.ClientStreaming && codes != 0:
 		n.Retry.Codes = codes
 	}
-	if (of == several || of == unknown) && n.Deadline > 0 && n.AttemptTimeout > n.Deadline {
-		n.AttemptTimeout = 0 // which was meant for methods that take longer
+	if of == several || of == unknown { // what was meant for methods that take longer
+		if n.Deadline > 0 && n.AttemptTimeout > n.Deadline {
+			n.AttemptTimeout = 0
+		}
+		n.Hedge = n.Hedge.Within(n.Deadline, n.AttemptTimeout)
 	}
 	if of != several {
 		p.futileBreaker(at, prefix, says.GetBreaker(), n.Breaker)

@@ -91,7 +91,7 @@ func (w *watcher) start() error {
 func (w *watcher) look() {
 	text, err := w.read()
 	if err != nil {
-		w.last = nil
+		w.last, w.used = nil, nil // once it can be read again, that is told
 		w.failed(err)
 		return
 	}

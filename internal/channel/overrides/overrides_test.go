@@ -174,6 +174,31 @@ func TestAFileThatIsNotThereIsAwaited(t *testing.T) {
 	w.check(t, "there", 1, 2)
 }
 
+// Who was told that the file is gone is told when it is back, though it says
+// what it said before.
+func TestAFileThatIsBackIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "o.yaml")
+	write(t, path, "one")
+	w := watchFile(t, path)
+	if err := w.start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	w.look()
+	w.look()
+	w.check(t, "gone", 1, 2)
+	write(t, path, "one")
+	w.look()
+	w.look()
+	w.look()
+	w.check(t, "back", 2, 3)
+	if last := w.told[2]; last.Refused || last.Err != nil || last.InUse != 1 {
+		t.Errorf("told %+v", last)
+	}
+}
+
 func TestABadFileAtTheStartIsAnError(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "o.yaml")
 	for _, text := range []string{"bad", "unfit"} {
