@@ -87,7 +87,7 @@ var importTable = []row{
 		"driver: names to endpoints",
 	},
 	{"internal/channel/overrides", []string{"contract", "observe"}, nil, "driver: the operator's file, watched"},
-	{"internal/channel/socket", []string{"internal/engine/liveness"}, []string{"golang.org/x/sys/unix"}, "driver: what the kernel knows of a connection"},
+	{"internal/channel/socket", []string{"internal/engine/liveness"}, []string{grpcModule + "/mem", "golang.org/x/sys/unix"}, "driver: one connection, and what the kernel knows of it"},
 	{"internal/channel/timeouts", nil, nil, "driver: one timer for all attempts of one timeout"},
 	{
 		"internal/channel",

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
@@ -49,11 +50,11 @@ type attemptState struct {
 	picks    bool       // a picker of ours was asked for an endpoint
 	again    bool       // the endpoint has failed this call, and there was no other
 	endpoint *endpoint
-	stake    *stake            // in the breaker of its group
-	wire     *connection       // of the endpoint, at the pick
-	from     time.Duration     // when it could be sent first, on the channel's clock
-	ended    time.Duration     // when, on the same clock, if it had an endpoint
-	at       *balance.Endpoint // that it is in flight on, of a call that hedges; guarded by its lock
+	stake    *stake             // in the breaker of its group
+	wire     *socket.Connection // of the endpoint, at the pick
+	from     time.Duration      // when it could be sent first, on the channel's clock
+	ended    time.Duration      // when, on the same clock, if it had an endpoint
+	at       *balance.Endpoint  // that it is in flight on, of a call that hedges; guarded by its lock
 	trailer  metadata.MD
 	abort    func() // cancels what grpc-go does for a light attempt, once it does
 }
@@ -212,7 +213,7 @@ func (a *attemptState) picked(e *endpoint, counts, avoided bool) {
 		e.Begin()
 	}
 	// Silence is the normal state of a stream, whose own watch looks after it.
-	watch := wire != nil && !a.call.policy.Streaming && wire.life.Sent()
+	watch := wire != nil && !a.call.policy.Streaming && wire.Life.Sent()
 	if a.call.hedges != nil {
 		a.call.lock()
 		a.at = &e.Endpoint
@@ -235,7 +236,7 @@ func (a *attemptState) cameBack() bool {
 // it says nothing. mu is held.
 func (a *attemptState) leave(latency time.Duration, failed, unanswered bool) {
 	if a.wire != nil && !a.call.policy.Streaming {
-		a.wire.life.Over(unanswered)
+		a.wire.Life.Over(unanswered)
 	}
 	a.wire = nil
 	if a.counted {

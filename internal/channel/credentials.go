@@ -32,9 +32,9 @@ func (t *transportCredentials) ClientHandshake(ctx context.Context, authority st
 	if e == nil { // of another balancer
 		return secure, info, nil
 	}
-	wire := &connection{Conn: secure, raw: conn}
+	wire := socket.New(secure, conn)
 	e.wire.Store(wire)
-	return wire.ready(), info, nil
+	return wire.Transport(), info, nil
 }
 
 func (t *transportCredentials) Clone() credentials.TransportCredentials {

@@ -82,7 +82,7 @@ func (b *fleet) drop(e *endpoint) {
 		return
 	}
 	b.drains[e] = time.AfterFunc(limit, func() {
-		wire.cut() // a connection that has closed by itself is none the worse
+		wire.Cut() // a connection that has closed by itself is none the worse
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		delete(b.drains, e)

@@ -12,6 +12,7 @@ import (
 
 	attribute "github.com/surefoot-rpc/surefoot/endpoint"
 	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
+	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
 )
@@ -21,10 +22,10 @@ import (
 type endpoint struct {
 	balance.Endpoint // atomics, for pickers
 
-	fleet  *fleet                     // constant
-	addr   string                     // its own first address, for people; constant
-	record ejection.Record            // what attempts said; atomics
-	wire   atomic.Pointer[connection] // the connection of today, nil before the first
+	fleet  *fleet                            // constant
+	addr   string                            // its own first address, for people; constant
+	record ejection.Record                   // what attempts said; atomics
+	wire   atomic.Pointer[socket.Connection] // the connection of today, nil before the first
 
 	// What an update and a new picker look at lies together: of a large fleet,
 	// each cache line that they need not touch counts. (Eight bytes more, and an

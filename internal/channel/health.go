@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
 	"github.com/surefoot-rpc/surefoot/internal/engine/liveness"
 	"github.com/surefoot-rpc/surefoot/observe"
@@ -76,11 +75,9 @@ func (b *fleet) check() {
 	for _, e := range b.endpoints {
 		if w := e.wire.Load(); e.ready() && w != nil {
 			connected = append(connected, e)
-			watched = append(watched, &w.life)
-			if w.life.Probing() {
-				if s, ok := socket.Bytes(w.raw); ok {
-					w.life.Look(s)
-				}
+			watched = append(watched, &w.Life)
+			if w.Life.Probing() {
+				w.Look()
 			}
 		}
 	}
@@ -105,7 +102,7 @@ func (b *fleet) obey(e *endpoint, o liveness.Order) (changed bool) {
 	wire, was := e.wire.Load(), e.suspected
 	switch o.Action {
 	case liveness.Suspect:
-		b.suspected(e, wire.life.Suspect()) // not in a dry run
+		b.suspected(e, wire.Life.Suspect()) // not in a dry run
 		b.tell(b.because(e, "ready", "suspect", "an attempt waits and nothing is read"))
 	case liveness.Clear:
 		b.suspected(e, false)
@@ -115,7 +112,7 @@ func (b *fleet) obey(e *endpoint, o liveness.Order) (changed bool) {
 	case liveness.Condemn:
 		b.tell(b.because(e, "suspect", "condemned", "a probe was sent and nothing is read"))
 		if !b.channel.cfg.Table.Channel.Connection.Liveness.DryRun {
-			wire.cut()
+			wire.Cut()
 		}
 	case liveness.Inconclusive: // another may follow
 	case liveness.Answered: // the probe ends by itself

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"weak"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 )
 
@@ -25,7 +26,7 @@ type lacking struct {
 // nobody tells when they are gone, and the method may not be called again.
 type lack struct {
 	endpoint weak.Pointer[endpoint]
-	wire     weak.Pointer[connection]
+	wire     weak.Pointer[socket.Connection]
 }
 
 // at returns the endpoint if the connection is still its own, or else nil.

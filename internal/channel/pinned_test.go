@@ -4,13 +4,15 @@ import (
 	"runtime"
 	"testing"
 	"weak"
+
+	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 )
 
 // A method that is not called again does not keep endpoints that are gone.
 func TestAnEndpointThatIsGoneIsNotKeptForWhatItLacked(t *testing.T) {
 	var l lacking
-	lack := func() (weak.Pointer[endpoint], weak.Pointer[connection]) {
-		e, wire := &endpoint{addr: "10.0.0.1:1"}, &connection{}
+	lack := func() (weak.Pointer[endpoint], weak.Pointer[socket.Connection]) {
+		e, wire := &endpoint{addr: "10.0.0.1:1"}, socket.New(nil, nil)
 		e.wire.Store(wire)
 		l.add(e, 10)
 		if got := l.with(nil); len(got) != 1 || got[0] != &e.Endpoint {

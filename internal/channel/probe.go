@@ -6,6 +6,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 )
 
 // probeMethod is what a suspected peer is asked. Any answer proves life, also
@@ -18,15 +20,15 @@ const patienceOfProbe = 4
 
 // probe asks the peer of e for a sign of life, on that connection alone. mu is
 // held. The goroutine ends with the probe's deadline at the latest.
-func (b *fleet) probe(e *endpoint, wire *connection, number uint64) {
+func (b *fleet) probe(e *endpoint, wire *socket.Connection, number uint64) {
 	timeout := patienceOfProbe * b.channel.cfg.Table.Channel.Connection.Liveness.ProbeTimeout
 	stub, release := e.conn.GetOrBuildProducer(proberBuilder{})
 	go func() {
 		defer release()
-		defer wire.life.ProbeOver(number)
+		defer wire.Life.ProbeOver(number)
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		_ = stub.(*prober).ask(ctx, func() { wire.life.ProbeSent(number) }) //nolint:forcetypeassert // what it was built as
+		_ = stub.(*prober).ask(ctx, func() { wire.Life.ProbeSent(number) }) //nolint:forcetypeassert // what it was built as
 	}()
 }
 

@@ -14,12 +14,14 @@ import (
 	"google.golang.org/grpc/resolver"
 
 	"github.com/surefoot-rpc/surefoot/observe"
+
+	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 )
 
 // A backend answers what is sent on the connection of a fakeSubConn.
 type backend struct {
 	grpc.ClientConnInterface
-	wire   *connection
+	wire   *socket.Connection
 	hung   atomic.Bool
 	probes atomic.Int64
 }
@@ -27,7 +29,7 @@ type backend struct {
 // NewStream is what a probe calls.
 func (p *backend) NewStream(ctx context.Context, _ *grpc.StreamDesc, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
 	p.probes.Add(1)
-	p.wire.life.Written.Add(100)
+	p.wire.Life.Written.Add(100)
 	return &probeStream{ctx: ctx, peer: p}, nil
 }
 
@@ -45,21 +47,21 @@ func (s *probeStream) RecvMsg(any) error {
 		return s.ctx.Err()
 	}
 	time.Sleep(5 * time.Millisecond) // virtual
-	s.peer.wire.life.Read.Add(100)
+	s.peer.wire.Life.Read.Add(100)
 	return nil
 }
 
 // call is one attempt on the peer, which answers it after d, if it answers.
 func (p *backend) call(e *endpoint, d time.Duration) {
-	if p.wire.life.Sent() {
+	if p.wire.Life.Sent() {
 		e.fleet.checkSoon()
 	}
-	p.wire.life.Written.Add(100)
+	p.wire.Life.Written.Add(100)
 	time.Sleep(d) // virtual
 	if !p.hung.Load() {
-		p.wire.life.Read.Add(100)
+		p.wire.Life.Read.Add(100)
 	}
-	p.wire.life.Over(p.hung.Load())
+	p.wire.Life.Over(p.hung.Load())
 }
 
 // The calls of a service take a second, one at a time on each connection. Each
@@ -88,7 +90,7 @@ func TestSlowServiceIsLeftInPeace(t *testing.T) {
 			raw, other := net.Pipe()
 			defer raw.Close()
 			defer other.Close()
-			peers[i] = &backend{wire: &connection{Conn: raw, raw: raw}}
+			peers[i] = &backend{wire: socket.New(raw, raw)}
 			sub, _ := e.conn.(*fakeSubConn)
 			sub.peer = peers[i]
 			e.wire.Store(peers[i].wire)

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 	"github.com/surefoot-rpc/surefoot/internal/engine/stream"
 )
 
@@ -146,19 +147,19 @@ func (a *attemptState) bytesRead() uint64 {
 	if a.wire == nil {
 		return 0
 	}
-	return a.wire.life.Read.Load()
+	return a.wire.Life.Read.Load()
 }
 
 // route returns the attempt's endpoint and connection, nil if it has none.
-func (a *attemptState) route() (*endpoint, *connection) {
+func (a *attemptState) route() (*endpoint, *socket.Connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.endpoint, a.wire
 }
 
 // ask has a connection of e probed. wire may be nil.
-func (e *endpoint) ask(wire *connection) {
-	if wire != nil && wire.life.Ask() {
+func (e *endpoint) ask(wire *socket.Connection) {
+	if wire != nil && wire.Life.Ask() {
 		e.fleet.checkSoon()
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/liveness"
 )
 
-// Bytes returns what the kernel knows of the bytes of conn (tcp(7): TCP_INFO,
+// bytesOf returns what the kernel knows of the bytes of conn (tcp(7): TCP_INFO,
 // SIOCOUTQ, SIOCINQ). It knows nothing of what is not a bare TCP connection, nor
 // of one that is closed. It never blocks.
-func Bytes(conn net.Conn) (s liveness.Socket, ok bool) {
+func bytesOf(conn net.Conn) (s liveness.Socket, ok bool) {
 	tcp, is := conn.(*net.TCPConn)
 	if !is {
 		return s, false

@@ -1,4 +1,5 @@
-// Package socket asks the kernel about the bytes of a TCP connection, and tells it
-// how long they may stay unacknowledged. It knows bare connections, as they were
-// dialled, on Linux; of others it says that nothing is known, and leaves them alone.
+// Package socket is the connections of a channel: what grpc-go reads and writes, with
+// its bytes counted, and what the kernel knows of these bytes. The kernel is asked, and
+// told how long they may stay unacknowledged, of bare connections, as they were dialled,
+// on Linux; of others nothing is known, and they are left alone.
 package socket

@@ -87,7 +87,7 @@ func TestNothingIsKnownOfWhatIsNoBareConnection(t *testing.T) {
 	closed, _ := pair(t)
 	_ = closed.Close()
 	for name, conn := range map[string]net.Conn{"a pipe": p, "a closed connection": closed} {
-		if s, ok := Bytes(conn); ok {
+		if s, ok := bytesOf(conn); ok {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
@@ -97,7 +97,7 @@ func TestNothingIsKnownOfWhatIsNoBareConnection(t *testing.T) {
 func eventually(t *testing.T, conn net.Conn, ok func(liveness.Socket) bool) liveness.Socket {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		s, known := Bytes(conn)
+		s, known := bytesOf(conn)
 		if known && ok(s) {
 			return s
 		}

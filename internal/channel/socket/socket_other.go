@@ -9,8 +9,8 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/liveness"
 )
 
-// Bytes knows nothing: only Linux says what has become of bytes.
-func Bytes(net.Conn) (s liveness.Socket, ok bool) { return s, false }
+// bytesOf knows nothing: only Linux says what has become of bytes.
+func bytesOf(net.Conn) (s liveness.Socket, ok bool) { return s, false }
 
 // SetUserTimeout does nothing: only Linux has TCP_USER_TIMEOUT.
 func SetUserTimeout(net.Conn, time.Duration) error { return nil }

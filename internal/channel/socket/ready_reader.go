@@ -1,4 +1,4 @@
-package channel
+package socket
 
 import (
 	"net"
@@ -19,7 +19,7 @@ type readyReader interface {
 
 // A readyConnection is a connection over one that is a readyReader.
 type readyConnection struct {
-	*connection
+	*Connection
 
 	reader readyReader
 }
@@ -27,13 +27,13 @@ type readyConnection struct {
 func (c *readyConnection) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, error) {
 	buf, n, err := c.reader.ReadOnReady(size, pool)
 	if n > 0 {
-		c.life.Read.Add(uint64(n))
+		c.Life.Read.Add(uint64(n))
 	}
 	return buf, n, err
 }
 
-// ready returns c as grpc-go is to have it.
-func (c *connection) ready() net.Conn {
+// Transport returns c as grpc-go is to have it.
+func (c *Connection) Transport() net.Conn {
 	reader, ok := c.Conn.(readyReader)
 	if !ok {
 		reader = socketReaderOf(c.Conn)

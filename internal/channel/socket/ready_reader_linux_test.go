@@ -1,4 +1,4 @@
-package channel
+package socket
 
 import (
 	"errors"
@@ -68,8 +68,8 @@ func TestAConnectionAtRestHoldsNoBuffer(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			client, server := sockets(t, network)
-			wire := &connection{Conn: client, raw: client}
-			reader, ok := wire.ready().(readyReader)
+			wire := New(client, client)
+			reader, ok := wire.Transport().(readyReader)
 			if !ok {
 				t.Fatal("a bare socket is no ready reader")
 			}
@@ -98,7 +98,7 @@ func TestAConnectionAtRestHoldsNoBuffer(t *testing.T) {
 				pool.Put(r.buf)
 				go read(4)
 			}
-			if got := wire.life.Read.Load(); got != 6 {
+			if got := wire.Life.Read.Load(); got != 6 {
 				t.Errorf("%d bytes are counted, want 6", got)
 			}
 			_ = server.Close()
@@ -145,13 +145,13 @@ func TestAReadThatFailsIsExplained(t *testing.T) {
 func TestOnlyBareSocketsAreReadDirectly(t *testing.T) {
 	client, _ := net.Pipe()
 	defer func() { _ = client.Close() }()
-	c := &connection{Conn: client, raw: client}
-	if c.ready() != net.Conn(c) {
+	c := New(client, client)
+	if c.Transport() != net.Conn(c) {
 		t.Error("a pipe is read as a socket")
 	}
 	bare, _ := sockets(t, "tcp")
-	wrapped := &connection{Conn: struct{ net.Conn }{bare}, raw: bare}
-	if wrapped.ready() != net.Conn(wrapped) {
+	wrapped := New(struct{ net.Conn }{bare}, bare)
+	if wrapped.Transport() != net.Conn(wrapped) {
 		t.Error("what wraps a socket is read as a socket")
 	}
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package channel
+package socket
 
 import "net"
 
