@@ -72,8 +72,8 @@ func (a *attemptState) Value(key any) any {
 // begin makes a ready to run for at most timeout, 0 for no limit but the
 // call's. An attempt has at most one context of its own, for the call's
 // deadline or for its timeout or for both: contexts are what costs most here.
-func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration) {
-	a.call, a.start, a.Context = c, now.Sub(c.channel.epoch), c.ctx
+func (a *attemptState) begin(c *callState, now, timeout time.Duration) {
+	a.call, a.start, a.Context = c, now, c.ctx
 	if c.marked {
 		a.Context = wire.WithRepeated(a.Context)
 	}
@@ -82,7 +82,7 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 	}
 	switch {
 	case c.bounded:
-		a.Context, a.cancel = context.WithDeadline(a.Context, c.machine.Deadline())
+		a.Context, a.cancel = context.WithDeadline(a.Context, c.channel.epoch.Add(c.machine.Deadline()))
 	case timeout == 0 && !c.policy.Stream.Ends() && c.hedges == nil: // nobody would cancel it
 	case (timeout > 0 || c.hedges != nil) && cancelKey != nil && len(c.channel.cfg.Unary) == 0 && a.Done() != nil:
 		// Nobody but grpc-go waits for this context.
@@ -93,16 +93,10 @@ func (a *attemptState) begin(c *callState, now time.Time, timeout time.Duration)
 	switch {
 	case timeout == 0:
 	case c.ownTimeout:
-		timeouts.StartAlone(&a.time, a, now, timeout)
+		c.channel.timeouts.StartAlone(&a.time, a, now, timeout)
 	default:
-		c.channel.timeouts.Start(&a.time, a, now, timeout, c.channel.cfg.Random())
+		c.channel.timeouts.Of(timeout).Start(&a.time, a, now)
 	}
-}
-
-// began returns when the attempt began, on the clock on the wall of its call.
-func (a *attemptState) began() time.Time {
-	c := a.call
-	return c.start.Add(a.start - c.start.Sub(c.channel.epoch))
 }
 
 // invoke makes the attempt. An interceptor that panics ends it, too.

@@ -26,7 +26,7 @@ type callState struct {
 	method  string
 	policy  *policy.Method
 	of      *method
-	start   time.Time
+	start   time.Duration // on the channel's clock
 	machine attempt.Call
 	trouble *trouble     // nil while nothing went wrong
 	guard   *guard       // nil if the breaker is off, or denied the call
@@ -67,7 +67,7 @@ type trouble struct {
 // newCall starts a call of m with the policy p, which is one of m's or this
 // call's own. req is nil for a stream.
 func (c *Channel) newCall(ctx context.Context, method string, m *method, p *policy.Method, req any) *callState {
-	s := &callState{channel: c, ctx: ctx, method: method, policy: p, of: m, start: time.Now()}
+	s := &callState{channel: c, ctx: ctx, method: method, policy: p, of: m, start: c.clock()}
 	s.ownTimeout = p != &m.Unary && p != &m.Stream
 	c.waker.Wake()
 	s.serving = chain.From(ctx)
@@ -100,7 +100,7 @@ func (s *callState) begin(m *method, err error) (attempt.Step, error) {
 	}
 	now := s.start
 	if s.waited > 0 {
-		now = time.Now()
+		now = s.channel.clock()
 	}
 	return s.machine.BeginAfter(now, s.waited), nil
 }
@@ -128,7 +128,7 @@ func (s *callState) next(step attempt.Step) *attemptState {
 		a = new(attemptState)
 	}
 	if step.Number > 1 || s.waited > 0 {
-		now = time.Now()
+		now = s.channel.clock()
 	}
 	a.number = step.Number
 	s.attemptStart(a) // first, since a hook that panics leaves no timer then
@@ -159,10 +159,10 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 			return attempt.Step{}, nil
 		}
 	}
-	now := time.Now()
+	now := s.channel.clock()
 	v, evidence, pushback := a.judge(err, now)
 	if a.cameBack() && evidence == outcome.Good {
-		s.machine.Answered(now.Sub(a.began()))
+		s.machine.Answered(now - a.start)
 	}
 	if err != nil {
 		inGroup := a.settleGroup(v)
@@ -190,7 +190,7 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 }
 
 // finished tells the engine how a ended.
-func (s *callState) finished(a *attemptState, now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool) attempt.Step {
+func (s *callState) finished(a *attemptState, now time.Duration, v outcome.Verdict, pb outcome.Pushback, fresh bool) attempt.Step {
 	r, none := s.channel.cfg.Random(), a.hedge == nil && a.unready()
 	if s.hedges != nil {
 		return s.hedges.finished(a, now, v, pb, fresh, none, r)
@@ -206,7 +206,7 @@ func (s *callState) finished(a *attemptState, now time.Time, v outcome.Verdict, 
 // ended with, and returns the call's error. It runs no hook.
 func (s *callState) end(a *attemptState, err error) error {
 	a.end()
-	now := time.Now()
+	now := s.channel.clock()
 	v, evidence, _ := a.judge(err, now)
 	a.testify(evidence, false)
 	if v == outcome.Missing {
@@ -227,7 +227,7 @@ func (s *callState) observed() bool {
 
 // record adds a to the story and returns its error as the caller sees it.
 // Only a is locked, and no hook runs.
-func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now time.Time, next string) error {
+func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now time.Duration, next string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.lock()
@@ -242,8 +242,8 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 	t.tell(observe.Attempt{
 		Number:   a.number,
 		Endpoint: a.address(),
-		Start:    a.began(),
-		Duration: now.Sub(a.began()),
+		Start:    s.channel.wall(a.start),
+		Duration: now - a.start,
 		Code:     uint32(status.Code(err)),
 		Verdict:  v.String(),
 
@@ -296,8 +296,8 @@ func (s *callState) conclude(err error) observe.Call {
 	c := observe.Call{
 		Method:             s.method,
 		Target:             s.channel.cfg.Target,
-		Start:              s.start,
-		Duration:           time.Since(s.start),
+		Start:              s.channel.wall(s.start),
+		Duration:           s.channel.clock() - s.start,
 		Err:                err,
 		Attempts:           s.story(),
 		MayHaveBeenApplied: err != nil && s.trouble != nil && s.trouble.applied,

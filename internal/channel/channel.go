@@ -61,8 +61,8 @@ type Channel struct {
 	closing  chan struct{}
 
 	methods  methods
-	groups   groups         // of endpoints
-	timeouts timeouts.Lists // of attempts
+	groups   groups          // of endpoints
+	timeouts *timeouts.Lists // of attempts
 
 	// ready is the picker in use, nil while no endpoint is ready.
 	ready     atomic.Pointer[picker]
@@ -79,13 +79,15 @@ type Channel struct {
 
 // New returns the channel that cfg describes.
 func New(cfg Config) *Channel {
+	epoch := time.Now().Add(-1)
 	c := &Channel{
 		cfg:      cfg,
 		closing:  make(chan struct{}),
 		identity: identity(cfg),
-		epoch:    time.Now().Add(-1),
+		epoch:    epoch,
+		timeouts: timeouts.New(epoch),
 		xds:      strings.HasPrefix(strings.ToLower(cfg.Target), "xds:"),
-		budget:   attempt.NewBudget(cfg.Table.Channel.Budget, time.Now()),
+		budget:   attempt.NewBudget(cfg.Table.Channel.Budget, 1),
 	}
 	c.methods.channel = c
 	c.methods.use(cfg.Table)
@@ -143,6 +145,23 @@ func (c *Channel) discovered(e discovery.Event) {
 
 // clock returns the time since the channel was made, which is never zero.
 func (c *Channel) clock() time.Duration { return time.Since(c.epoch) }
+
+// at returns what the clock reads at t, which is never zero. One that was read off
+// a wall is as long from now as that wall says.
+func (c *Channel) at(t time.Time) time.Duration {
+	d := t.Sub(c.epoch)
+	if t.Round(0) == t { // it has no monotonic reading
+		d = c.clock() + time.Until(t)
+	}
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// wall returns when the clock read d, as clocks on walls tell it now: they are set,
+// and go on while the machine sleeps.
+func (c *Channel) wall(d time.Duration) time.Time { return time.Now().Add(d - c.clock()) }
 
 func (c *Channel) problem(err error) {
 	if err != nil && c.cfg.Observer.Problem != nil {

@@ -70,7 +70,7 @@ type groupGuards struct {
 }
 
 // configure makes all obey p from now on.
-func (g *groupGuards) configure(now time.Time, p policy.Breaker) (changed []change) {
+func (g *groupGuards) configure(now time.Duration, p policy.Breaker) (changed []change) {
 	p.Throttle, p.MaxInFlight = policy.Throttle{}, 0
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -95,14 +95,14 @@ func (g *groupGuards) of(n uint32) *guard {
 	if b := g.each[n].Load(); b != nil {
 		return b
 	}
-	b := &guard{Breaker: breaker.New(g.policy, time.Now()), channel: g.channel, method: g.method, group: g.channel.groups.names[n]}
+	b := &guard{Breaker: breaker.New(g.policy, g.channel.clock()), channel: g.channel, method: g.method, group: g.channel.groups.names[n]}
 	g.each[n].Store(b)
 	return b
 }
 
 // shut returns the groups whose breaker admits no attempt now, and those whose
 // breaker is waiting for a trial.
-func (g *groupGuards) shut(now time.Time) (shut, due uint64) {
+func (g *groupGuards) shut(now time.Duration) (shut, due uint64) {
 	for rest := g.channel.groups.present.Load() &^ 1; rest != 0; rest &= rest - 1 {
 		n := bits.TrailingZeros64(rest)
 		b := g.each[n].Load()
@@ -119,7 +119,7 @@ func (g *groupGuards) shut(now time.Time) (shut, due uint64) {
 
 // closed reports whether there are groups, and every endpoint is in one that
 // admits no attempt.
-func (g *groupGuards) closed(now time.Time) bool {
+func (g *groupGuards) closed(now time.Duration) bool {
 	shut, _ := g.shut(now)
 	return shut != 0 && shut == g.channel.groups.present.Load()
 }
@@ -138,7 +138,7 @@ func (p *picker) guide(a *attemptState, req *balance.Request) {
 	if a.call.policy.Breaker.DryRun {
 		return
 	}
-	now, g := time.Now(), a.call.groups
+	now, g := p.channel.clock(), a.call.groups
 	shut, due := g.shut(now)
 	req.Shut = shut | due
 	if due == 0 || a.number > 1 {
@@ -168,7 +168,7 @@ func (a *attemptState) entered(e *endpoint) {
 		return
 	}
 	b := a.call.groups.of(n)
-	t, d, c := b.Allow(time.Now(), a.call.channel.cfg.Random())
+	t, d, c := b.Allow(a.call.channel.clock(), a.call.channel.cfg.Random())
 	if d.Reason == breaker.Admitted {
 		a.enter(&stake{b, t, n})
 	}
@@ -194,5 +194,5 @@ func (a *attemptState) settleGroup(v outcome.Verdict) change {
 	if s == nil {
 		return change{}
 	}
-	return change{s.guard, s.guard.Done(time.Now(), s.ticket, v)}
+	return change{s.guard, s.guard.Done(a.call.channel.clock(), s.ticket, v)}
 }

@@ -37,7 +37,7 @@ func (c change) tell() { c.guard.tell(c.what) }
 // guarded gives m its breakers, which obey its policy from now on, and returns
 // how that changed them. mu of the methods is held.
 func (m *method) guarded(c *Channel, name string) (changed []change) {
-	p, l, now := m.Unary.Breaker, m.learnt, time.Now()
+	p, l, now := m.Unary.Breaker, m.learnt, c.clock()
 	if l.guard != nil {
 		changed = append(changed, change{l.guard, l.guard.Configure(now, p)})
 	}
@@ -99,7 +99,11 @@ func (s *callState) admit(m *method) error {
 // deny notes that the call is not to be made, and returns the caller's error
 // unless that is a dry run.
 func (s *callState) deny(d breaker.Denial) error {
-	s.inTrouble().denial = &observe.Denial{Reason: d.Reason.String(), Why: d.Why, Since: d.Since, Wait: d.Wait, DryRun: d.DryRun}
+	denial := &observe.Denial{Reason: d.Reason.String(), Why: d.Why, Wait: d.Wait, DryRun: d.DryRun}
+	if d.Since != 0 {
+		denial.Since = s.channel.wall(d.Since)
+	}
+	s.inTrouble().denial = denial
 	if d.DryRun {
 		return nil
 	}
@@ -115,10 +119,10 @@ func (s *callState) deny(d breaker.Denial) error {
 func (s *callState) refusal(d breaker.Denial) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "surefoot: %s was not called: ", s.method)
-	ago := s.start.Sub(d.Since).Round(time.Millisecond)
+	ago := (s.start - d.Since).Round(time.Millisecond)
 	switch d.Reason {
 	case breaker.CircuitOpen:
-		if d.Since.IsZero() {
+		if d.Since == 0 {
 			fmt.Fprintf(&b, "its breaker is open %s", d.Why)
 			break
 		}
@@ -161,11 +165,11 @@ func (s *callState) settleAs(v outcome.Verdict) *breaker.Change {
 
 // endedAt returns the time at the end of the call. Most succeed at once, and
 // have looked at the clock when they did.
-func (s *callState) endedAt() time.Time {
+func (s *callState) endedAt() time.Duration {
 	if s.trouble == nil && s.first.ended > 0 {
-		return s.channel.epoch.Add(s.first.ended)
+		return s.first.ended
 	}
-	return time.Now()
+	return s.channel.clock()
 }
 
 // giveBack ends the hedges of the call, and gives back what it holds of the
@@ -183,7 +187,7 @@ func (s *callState) answered() *breaker.Change {
 	if !s.holds {
 		return nil
 	}
-	rest, c := s.guard.Answered(time.Now(), s.ticket)
+	rest, c := s.guard.Answered(s.channel.clock(), s.ticket)
 	s.ticket = rest
 	return c
 }

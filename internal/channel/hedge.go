@@ -113,7 +113,7 @@ func (s *callState) giveUp(a *attemptState) bool {
 	elsewhere := a.endpoint == nil || s.channel.fresh(append(slices.Clip(s.avoided(a)), &a.endpoint.Endpoint))
 	s.lock()
 	defer s.unlock()
-	return s.machine.GiveUp(time.Now(), elsewhere)
+	return s.machine.GiveUp(s.channel.clock(), elsewhere)
 }
 
 // A hedgeTimer says when the attempts in flight took so long that a hedge may
@@ -126,7 +126,7 @@ type hedgeTimer struct {
 
 // begin says that a, which is no hedge, is about to be made. after is when to
 // ask for a hedge, 0 for never.
-func (h *hedges) begin(a *attemptState, now time.Time, after time.Duration) {
+func (h *hedges) begin(a *attemptState, now, after time.Duration) {
 	h.mu.Lock()
 	over := h.over
 	h.flying = append(h.flying, a)
@@ -137,7 +137,7 @@ func (h *hedges) begin(a *attemptState, now time.Time, after time.Duration) {
 		}
 		h.timer.hedges = h
 		c := h.call.channel
-		c.timeouts.Start(&h.timer.Link, h.timer, now, after, c.cfg.Random())
+		c.timeouts.Of(after).Start(&h.timer.Link, h.timer, now)
 	}
 	if last != h.timer {
 		last.off = true
@@ -159,8 +159,8 @@ func (t *hedgeTimer) Expire() (over bool) {
 	if t.off || h.over {
 		return true
 	}
-	now := time.Now()
 	s := h.call
+	now := s.channel.clock()
 	step := s.machine.StartHedge(now, s.channel.fresh(h.avoided(nil)))
 	if step.Action == attempt.Start {
 		a := &attemptState{number: step.Number, hedge: &hedge{reply: h.kind.make()}}
@@ -247,7 +247,7 @@ func (h *hedges) end() {
 
 // finished tells the engine how a ended. If that ends the call, the others are
 // cancelled.
-func (h *hedges) finished(a *attemptState, now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh, none bool, r uint64) attempt.Step {
+func (h *hedges) finished(a *attemptState, now time.Duration, v outcome.Verdict, pb outcome.Pushback, fresh, none bool, r uint64) attempt.Step {
 	finish := h.call.machine.Finish
 	if a.hedge != nil {
 		finish = h.call.machine.FinishHedge
@@ -333,7 +333,7 @@ func (h *hedges) await(wait time.Duration, err error) (attempt.Step, error) {
 	case <-timeout:
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		return h.call.machine.ResumeBeside(time.Now()), err
+		return h.call.machine.ResumeBeside(h.call.channel.clock()), err
 	}
 }
 

@@ -20,7 +20,7 @@ type latencies struct {
 }
 
 // watch makes what p asks for, and keeps what there is.
-func (l *latencies) watch(p *policy.Method, now time.Time) {
+func (l *latencies) watch(p *policy.Method, now time.Duration) {
 	if p.DeadlineObserved.On() && l.calls == nil {
 		l.calls = new(latency.Window)
 	}
@@ -95,7 +95,7 @@ func (s *callState) learn(err error) {
 		v = outcome.Success
 	}
 	now := s.channel.clock()
-	learn(w, now, now-s.start.Sub(s.channel.epoch), v.Timing(false), s.policy.DeadlineObserved.QuantilePermille)
+	learn(w, now, now-s.start, v.Timing(false), s.policy.DeadlineObserved.QuantilePermille)
 }
 
 func learn(w *latency.Window, now, d time.Duration, t outcome.Timing, permille int) {

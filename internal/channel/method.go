@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/surefoot-rpc/surefoot/contract"
 )
@@ -139,7 +138,7 @@ func (m *methods) learn(full string) (*method, []change, error) {
 	}
 	found := &method{Methods: p, learnt: l}
 	changed := found.guarded(m.channel, full)
-	l.latencies.watch(&p.Unary, time.Now())
+	l.latencies.watch(&p.Unary, m.channel.clock())
 	found.latencies = l.latencies
 	next := *t
 	next.byName = maps.Clone(t.byName)

@@ -93,20 +93,20 @@ func (s *callState) awaitReady() error {
 }
 
 func (s *callState) waitReady() error {
-	c, begin := s.channel, time.Now()
+	c, begin := s.channel, s.channel.clock()
 	if s.cc.GetState() == connectivity.Idle {
 		s.cc.Connect() // as the first attempt would
 	}
 	limit := s.patience - s.waited
-	if d := s.machine.Deadline(); !d.IsZero() {
-		limit = min(limit, time.Until(d))
+	if d := s.machine.Deadline(); d != 0 {
+		limit = min(limit, d-begin)
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
 		changed := c.readiness.watch()
 		if c.ready.Load() != nil {
-			s.waited += time.Since(begin)
+			s.waited += c.clock() - begin
 			return nil
 		}
 		select {
@@ -116,7 +116,7 @@ func (s *callState) waitReady() error {
 		case <-s.ctx.Done():
 		case <-c.closing:
 		}
-		s.waited += time.Since(begin)
+		s.waited += c.clock() - begin
 		return s.unready()
 	}
 }
@@ -129,7 +129,7 @@ func (s *callState) unready() error {
 		return status.Errorf(codes.Canceled, "surefoot: the caller gave up after %v, while no endpoint of %s was ready: %s", waited, c.cfg.Target, c.readiness.why())
 	case c.closed.Load():
 		return status.Errorf(codes.Canceled, "surefoot: the client was closed while no endpoint of %s was ready", c.cfg.Target)
-	case s.ctx.Err() != nil, !deadline.IsZero() && !time.Now().Before(deadline):
+	case s.ctx.Err() != nil, deadline != 0 && c.clock() >= deadline:
 		return status.Errorf(codes.DeadlineExceeded, "surefoot: the deadline passed after %v, while no endpoint of %s was ready: %s", waited, c.cfg.Target, c.readiness.why())
 	default:
 		return status.Errorf(codes.Unavailable, "surefoot: no endpoint of %s was ready within %v (wait_for_ready_ms): %s", c.cfg.Target, waited, c.readiness.why())
@@ -153,7 +153,7 @@ func (s *callState) resume(err error) (attempt.Step, error) {
 		}
 		return attempt.Step{}, err
 	}
-	step := s.machine.Resume(time.Now())
+	step := s.machine.Resume(s.channel.clock())
 	if step.Action == attempt.Done {
 		story := s.story()
 		story[len(story)-1].Next = step.Why

@@ -7,36 +7,40 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 )
 
-// until returns when the call must have ended that may take so long, zero if never,
+// until returns when the call must have ended that may take so long, 0 if never,
 // and whether that is sooner than its context says.
-func (s *callState) until(long time.Duration) (deadline time.Time, sooner bool) {
-	deadline, _ = s.ctx.Deadline()
-	limit := s.passedOn(deadline)
-	s.inherited = !limit.IsZero() && !deadline.Before(limit)
-	if long > 0 {
-		if own := s.start.Add(long); limit.IsZero() || own.Before(limit) {
-			limit, s.inherited = own, false
-		}
+func (s *callState) until(long time.Duration) (deadline time.Duration, sooner bool) {
+	if d, ok := s.ctx.Deadline(); ok {
+		deadline = s.channel.at(d)
 	}
-	if !limit.IsZero() && (deadline.IsZero() || limit.Before(deadline)) {
+	limit := s.passedOn(deadline)
+	s.inherited = limit != 0 && deadline >= limit
+	if own := s.start + long; long > 0 && (limit == 0 || own < limit) {
+		limit, s.inherited = own, false
+	}
+	if limit != 0 && (deadline == 0 || limit < deadline) {
 		return limit, true
 	}
 	return deadline, false
 }
 
 // passedOn returns when a call that is made while serving another one must have
-// ended, so that its server can still say what became of it; zero if there is no
+// ended, so that its server can still say what became of it; 0 if there is no
 // such time. deadline is that of the context which the handler made the call with. A
 // handler that gave it a later one than its own, or none, does not wait for it.
-func (s *callState) passedOn(deadline time.Time) time.Time {
-	if s.serving == nil || deadline.IsZero() {
-		return time.Time{}
+func (s *callState) passedOn(deadline time.Duration) time.Duration {
+	if s.serving == nil || deadline == 0 {
+		return 0
 	}
-	above, ok := s.serving.Deadline()
-	if !ok || deadline.After(above) {
-		return time.Time{}
+	t, ok := s.serving.Deadline()
+	if !ok {
+		return 0
 	}
-	return s.start.Add(s.policy.PassOn(above.Sub(s.start)))
+	above := s.channel.at(t)
+	if deadline > above {
+		return 0
+	}
+	return s.start + s.policy.PassOn(above-s.start)
 }
 
 // previous returns how many attempts a has before it that a server may

@@ -175,8 +175,8 @@ func (a *attemptState) breakOff(why stream.End) {
 // limitReached returns the error of a stream that the client ended. mu is held.
 // What an own timer ended is DEADLINE_EXCEEDED, as for a unary attempt; what is
 // to be opened again though the caller has time is UNAVAILABLE.
-func (a *attemptState) limitReached(now time.Time) error {
-	p, at, took := a.call.policy.Stream, a.address(), now.Sub(a.began()).Round(time.Millisecond)
+func (a *attemptState) limitReached(now time.Duration) error {
+	p, at, took := a.call.policy.Stream, a.address(), (now - a.start).Round(time.Millisecond)
 	switch a.limit {
 	case stream.NoFirstMessage:
 		return status.Errorf(codes.DeadlineExceeded, "surefoot: no first message from %s within %v (stream.first_message_timeout_ms)", at, p.FirstMessageTimeout)

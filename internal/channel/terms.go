@@ -22,7 +22,7 @@ func (s *callState) terms(req any) attempt.Terms {
 		if p.DependsOnSize() {
 			size = sizeOf(req)
 		}
-		now := s.channel.clock()
+		now := s.start
 		base := s.of.attemptTimeout(p, now)
 		deadline = policy.Sized(s.of.deadline(p, now), p.DeadlinePerKiB, p.MaxDeadline, size)
 		t.AttemptTimeout = policy.Sized(base, p.AttemptTimeoutPerKiB, p.MaxAttemptTimeout, size)
@@ -49,8 +49,8 @@ func sizeOf(req any) int {
 }
 
 // repeatableSeen notes that a call was made that may be repeated, to the second.
-func (c *Channel) repeatableSeen(now time.Time) {
-	if at := int64(now.Sub(c.epoch)); at-c.repeatable.Load() > int64(time.Second) {
+func (c *Channel) repeatableSeen(now time.Duration) {
+	if at := int64(now); at-c.repeatable.Load() > int64(time.Second) {
 		c.repeatable.Store(at)
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // judge returns what the attempt's end means.
-func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome.Evidence, outcome.Pushback) {
+func (a *attemptState) judge(err error, now time.Duration) (outcome.Verdict, outcome.Evidence, outcome.Pushback) {
 	c := a.call
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -24,7 +24,7 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 		Code:      status.Code(err),
 		Cancelled: a.lost || errors.Is(ended, context.Canceled),
 		Overtaken: a.lost && ended == nil,
-		Expired:   errors.Is(ended, context.DeadlineExceeded) || !deadline.IsZero() && !now.Before(deadline),
+		Expired:   errors.Is(ended, context.DeadlineExceeded) || deadline != 0 && now >= deadline,
 		Closing:   c.channel.closed.Load(),
 		Sent:      a.maybeSent(),
 		FromPeer:  a.fromPeer,
@@ -51,7 +51,7 @@ func (a *attemptState) judge(err error, now time.Time) (outcome.Verdict, outcome
 // explain replaces the error of an attempt that our own timer ended, which
 // says no more than that a context was cancelled: the caller has cancelled
 // nothing. So it does with that of one whose connection went as the client was closed.
-func (a *attemptState) explain(err error, v outcome.Verdict, now time.Time) error {
+func (a *attemptState) explain(err error, v outcome.Verdict, now time.Duration) error {
 	if v == outcome.Local && status.Code(err) == codes.Unavailable && !a.fromPeer && a.call.channel.closed.Load() {
 		return status.Error(codes.Canceled, "surefoot: the client was closed")
 	}
@@ -63,7 +63,7 @@ func (a *attemptState) explain(err error, v outcome.Verdict, now time.Time) erro
 	}
 	if a.timedOut {
 		return status.Errorf(codes.DeadlineExceeded, "surefoot: no reply from %s within the attempt timeout (%v)",
-			a.address(), now.Sub(a.began()).Round(time.Millisecond))
+			a.address(), (now - a.start).Round(time.Millisecond))
 	}
 	return err
 }

@@ -13,16 +13,18 @@ import (
 	"time"
 )
 
-// Lists holds what may take too long. The zero Lists is empty and ready. It may be
-// used from any goroutine, and must not be copied.
-//
-// There are several lists for each length, chosen at random, because one would
-// be the lock that all calls of a channel meet at. The lengths are kept for ever:
-// they must be few.
+// Lists holds what may take too long. Use [New]. It may be used from any goroutine.
+// The lengths are kept for ever: they must be few.
 type Lists struct {
+	epoch time.Time
+
 	mu    sync.Mutex // orders replacements of byLen
-	byLen atomic.Pointer[map[time.Duration]*[shards]list]
+	byLen atomic.Pointer[map[time.Duration]*List]
 }
+
+// New returns lists without anything in them. epoch is when the clock read zero by
+// which they are told what time it is.
+func New(epoch time.Time) *Lists { return &Lists{epoch: epoch} }
 
 // Timed is what may take too long.
 type Timed interface {
@@ -32,23 +34,8 @@ type Timed interface {
 	Expire() (over bool)
 }
 
-const shards = 8
-
-// Start starts the time d of t, at now, with the link k, which was never used.
-// r is a random number.
-func (s *Lists) Start(k *Link, t Timed, now time.Time, d time.Duration, r uint64) {
-	s.of(d)[r%shards].add(k, t, now)
-}
-
-// StartAlone is Start with a timer of its own, for a length that no other may
-// have.
-func StartAlone(k *Link, t Timed, now time.Time, d time.Duration) {
-	l := &list{timeout: d, epoch: now, single: true}
-	l.add(k, t, now)
-}
-
-// of returns the lists of one length.
-func (s *Lists) of(d time.Duration) *[shards]list {
+// Of returns the list of what may take d.
+func (s *Lists) Of(d time.Duration) *List {
 	if m := s.byLen.Load(); m != nil {
 		if l := (*m)[d]; l != nil {
 			return l
@@ -56,15 +43,15 @@ func (s *Lists) of(d time.Duration) *[shards]list {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := make(map[time.Duration]*[shards]list)
+	next := make(map[time.Duration]*List)
 	if m := s.byLen.Load(); m != nil {
 		maps.Copy(next, *m)
 	}
 	l := next[d]
 	if l == nil {
-		l = new([shards]list)
-		for i := range l {
-			l[i].timeout, l[i].epoch = d, time.Now()
+		l = new(List)
+		for i := range l.shards {
+			l.shards[i].init(s.epoch, d)
 		}
 		next[d] = l
 		s.byLen.Store(&next)
@@ -72,93 +59,103 @@ func (s *Lists) of(d time.Duration) *[shards]list {
 	return l
 }
 
+// StartAlone starts the time d of t with a timer of its own, for a length that no
+// other may have. See [List.Start].
+func (s *Lists) StartAlone(k *Link, t Timed, now, d time.Duration) {
+	l := &shard{single: true}
+	l.init(s.epoch, d)
+	l.start(k, t, now)
+}
+
+// A List is what has one timeout. It has parts, because one would be the lock that
+// all calls of a channel meet at.
+type List struct {
+	shards [shards]shard
+}
+
+const shards = 8
+
+// Start starts the time of t, at now, with the link k, which was never used. The
+// last digits of now are what chance is needed for.
+func (l *List) Start(k *Link, t Timed, now time.Duration) {
+	l.shards[now%shards].start(k, t, now)
+}
+
 // A Link is the place of something in a list. The zero Link is in none; it must
 // not be copied.
 type Link struct {
-	list *list // set once
+	in *shard // set once
 
-	// The list's mu guards what follows.
+	// Its mu guards what follows.
 	of         Timed
-	prev, next *Link
-	due        time.Duration // on the list's clock
-	in         bool          // the list
+	prev, next *Link         // nil if it is not in the ring
+	due        time.Duration // on the clock of the lists
 	over       bool          // it must not come back
 }
 
 // Started reports whether the time was started.
-func (k *Link) Started() bool { return k.list != nil }
+func (k *Link) Started() bool { return k.in != nil }
 
 // Stop ends the time, if it was started.
 func (k *Link) Stop() {
-	l := k.list
+	l := k.in
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	k.over = true
-	l.unlink(k)
+	if k.next != nil {
+		k.unlink()
+	}
 	if l.single && l.timer != nil {
 		l.timer.Stop()
 	}
+	l.mu.Unlock()
 }
 
-// A list is what has one timeout, in the order of the ends.
-type list struct {
+// unlink takes k out. The timer is left alone: it will find nothing to do. What is
+// out leads nowhere, or who keeps one would keep those that came after it.
+func (k *Link) unlink() {
+	k.prev.next, k.next.prev = k.next, k.prev
+	k.prev, k.next = nil, nil
+}
+
+// A shard is a part of a list, in the order of the ends.
+type shard struct {
 	timeout time.Duration
-	epoch   time.Time // when its clock read zero
-	single  bool      // has but one link, ever
+	epoch   time.Time
+	single  bool // has but one link, ever
 
-	mu          sync.Mutex
-	first, last *Link
-	timer       *time.Timer // runs sweep, when armed
-	armed       bool
+	mu    sync.Mutex
+	ring  Link        // its next is the first, its prev the last
+	timer *time.Timer // runs sweep, when armed
+	armed bool
 }
 
-func (l *list) add(k *Link, t Timed, now time.Time) {
+func (l *shard) init(epoch time.Time, timeout time.Duration) {
+	l.epoch, l.timeout = epoch, timeout
+	l.ring.prev, l.ring.next = &l.ring, &l.ring
+}
+
+func (l *shard) start(k *Link, t Timed, now time.Duration) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	k.list, k.of = l, t
+	k.in, k.of = l, t
 	l.push(k, now)
+	l.mu.Unlock()
 }
 
-// push appends k. mu is held.
-func (l *list) push(k *Link, now time.Time) {
-	k.due, k.in = now.Sub(l.epoch)+l.timeout, true
-	k.prev, k.next = l.last, nil
-	if l.last != nil {
-		l.last.next = k
-	} else {
-		l.first = k
-	}
-	l.last = k
+// push puts k at the end. mu is held.
+func (l *shard) push(k *Link, now time.Duration) {
+	k.due = now + l.timeout
+	k.prev, k.next = l.ring.prev, &l.ring
+	k.prev.next, l.ring.prev = k, k
 	if !l.armed {
 		l.arm(l.timeout)
 	}
 }
 
-// unlink takes k out, if it is in. The timer is left alone: it will find
-// nothing to do. mu is held.
-func (l *list) unlink(k *Link) {
-	if !k.in {
-		return
-	}
-	prev, next := k.prev, k.next
-	if prev != nil {
-		prev.next = next
-	} else {
-		l.first = next
-	}
-	if next != nil {
-		next.prev = prev
-	} else {
-		l.last = prev
-	}
-	k.prev, k.next, k.in = nil, nil, false
-}
-
 // arm starts the timer. mu is held.
-func (l *list) arm(d time.Duration) {
+func (l *shard) arm(d time.Duration) {
 	l.armed = true
 	if l.timer == nil {
 		l.timer = time.AfterFunc(d, l.sweep)
@@ -168,16 +165,16 @@ func (l *list) arm(d time.Duration) {
 }
 
 // sweep ends what is due and sleeps until the next is.
-func (l *list) sweep() {
+func (l *shard) sweep() {
 	var due []*Link
 	l.mu.Lock()
-	now := time.Now()
-	for k := l.first; k != nil && k.due <= now.Sub(l.epoch); k = l.first {
-		l.unlink(k)
+	now := time.Since(l.epoch)
+	for k := l.ring.next; k != &l.ring && k.due <= now; k = l.ring.next {
+		k.unlink()
 		due = append(due, k)
 	}
-	if l.armed = l.first != nil; l.armed {
-		l.arm(l.first.due - now.Sub(l.epoch))
+	if l.armed = l.ring.next != &l.ring; l.armed {
+		l.arm(l.ring.next.due - now)
 	}
 	l.mu.Unlock()
 	for _, k := range due {

@@ -37,36 +37,38 @@ func (x *thing) times() []time.Duration {
 // Whoever is stopped in time hears nothing, and everybody else once, at the time.
 func TestEachThingExpiresOnceUnlessItIsStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var lists Lists
+		lists := New(time.Now())
 		random := rand.New(rand.NewPCG(1, 2))
 		lengths := []time.Duration{10 * time.Millisecond, 25 * time.Millisecond, time.Second}
 		things := make([]thing, 2000)
 		stops := make([]time.Duration, len(things))
 		var running sync.WaitGroup
 		for i := range things {
-			x, length, r := &things[i], lengths[random.IntN(len(lengths))], random.Uint64()
+			x, length := &things[i], lengths[random.IntN(len(lengths))]
 			stops[i] = time.Duration(random.Int64N(int64(2*length))) + 1
 			later := time.Duration(random.Int64N(int64(time.Second)))
 			running.Go(func() {
 				time.Sleep(later)
 				x.began = time.Now()
-				lists.Start(&x.Link, x, x.began, length, r)
+				lists.Of(length).Start(&x.Link, x, x.began.Sub(lists.epoch))
 				time.Sleep(stops[i])
 				x.Stop()
-				synctest.Wait()
-				told := x.times()
-				switch {
-				case stops[i] < length && len(told) != 0:
-					t.Errorf("stopped after %v of %v, and told after %v", stops[i], length, told)
-				case stops[i] > length && (len(told) != 1 || told[0] != length):
-					t.Errorf("stopped after %v of %v, and told after %v", stops[i], length, told)
-				}
 			})
 		}
 		running.Wait()
+		synctest.Wait()
+		for i := range things {
+			told := things[i].times()
+			switch length := things[i].in.timeout; {
+			case stops[i] < length && len(told) != 0:
+				t.Errorf("stopped after %v of %v, and told after %v", stops[i], length, told)
+			case stops[i] > length && (len(told) != 1 || told[0] != length):
+				t.Errorf("stopped after %v of %v, and told after %v", stops[i], length, told)
+			}
+		}
 		for _, of := range *lists.byLen.Load() {
-			for i := range of {
-				if of[i].first != nil || of[i].last != nil {
+			for i := range of.shards {
+				if ring := &of.shards[i].ring; ring.next != ring || ring.prev != ring {
 					t.Error("a list holds on to something")
 				}
 			}
@@ -76,8 +78,8 @@ func TestEachThingExpiresOnceUnlessItIsStopped(t *testing.T) {
 
 func TestWhatMustGoOnIsToldAgainUntilItIsStopped(t *testing.T) {
 	for name, start := range map[string]func(*thing){
-		"shared": func(x *thing) { new(Lists).Start(&x.Link, x, x.began, time.Second, 0) },
-		"alone":  func(x *thing) { StartAlone(&x.Link, x, x.began, time.Second) },
+		"shared": func(x *thing) { New(x.began).Of(time.Second).Start(&x.Link, x, 0) },
+		"alone":  func(x *thing) { New(x.began).StartAlone(&x.Link, x, 0, time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -97,9 +99,9 @@ func TestWhatMustGoOnIsToldAgainUntilItIsStopped(t *testing.T) {
 // It may end while it is being told, and say that it goes on nevertheless.
 func TestWhatIsStoppedWhileItIsToldDoesNotComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var lists Lists
+		lists := New(time.Now())
 		x := &thing{began: time.Now(), goOn: func(x *thing) bool { x.Stop(); return true }}
-		lists.Start(&x.Link, x, x.began, time.Second, 0)
+		lists.Of(time.Second).Start(&x.Link, x, 0)
 		time.Sleep(time.Minute)
 		if got := x.times(); len(got) != 1 {
 			t.Errorf("told after %v, want once", got)
@@ -118,10 +120,10 @@ func TestAZeroLinkMayBeStopped(t *testing.T) {
 // Those of other lengths neither wait for each other nor share a timer.
 func TestAShortTimeDoesNotWaitForALongOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var lists Lists
+		lists := New(time.Now())
 		long, short := &thing{began: time.Now()}, &thing{began: time.Now()}
-		lists.Start(&long.Link, long, long.began, time.Hour, 3)
-		lists.Start(&short.Link, short, short.began, time.Second, 3)
+		lists.Of(time.Hour).Start(&long.Link, long, 0)
+		lists.Of(time.Second).Start(&short.Link, short, 0)
 		time.Sleep(2 * time.Hour)
 		if s, l := short.times(), long.times(); !slices.Equal(s, []time.Duration{time.Second}) || !slices.Equal(l, []time.Duration{time.Hour}) {
 			t.Errorf("told after %v and %v", s, l)
@@ -134,16 +136,15 @@ type nothing struct{ n atomic.Int64 }
 func (x *nothing) Expire() bool { x.n.Add(1); return true }
 
 func TestATimeCostsNoAllocation(t *testing.T) {
-	var lists Lists
+	lists := New(time.Now())
 	var x nothing
 	var warm Link
-	now := time.Now()
-	lists.Start(&warm, &x, now, time.Hour, 0)
+	lists.Of(time.Hour).Start(&warm, &x, 0)
 	defer warm.Stop()
 	links := make([]Link, 1001)
 	i := 0
 	if n := testing.AllocsPerRun(1000, func() {
-		lists.Start(&links[i], &x, now, time.Hour, 0)
+		lists.Of(time.Hour).Start(&links[i], &x, 0)
 		links[i].Stop()
 		i++
 	}); n != 0 {
@@ -152,13 +153,13 @@ func TestATimeCostsNoAllocation(t *testing.T) {
 }
 
 func BenchmarkStartAndStop(b *testing.B) {
-	var lists Lists
+	lists := New(time.Now())
 	var x nothing
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			var k Link
-			lists.Start(&k, &x, time.Now(), time.Second, rand.Uint64())
+			lists.Of(time.Second).Start(&k, &x, time.Since(lists.epoch))
 			k.Stop()
 		}
 	})

@@ -52,7 +52,7 @@ type Call struct {
 	method   *policy.Method
 	budget   *Budget
 	terms    Terms
-	repeatBy time.Time // when repeats must have started, zero if there is no such time
+	repeatBy time.Duration // when repeats must have started, zero if there is no such time
 
 	made     int32 // attempts started, also those that found no endpoint
 	paid     int32 // of them, those that the budget paid for: repeats and hedges
@@ -75,7 +75,7 @@ type Call struct {
 // what is known of the method by now have a say in them.
 type Terms struct {
 	// Deadline is when the call must be over, zero if it need not.
-	Deadline time.Time
+	Deadline time.Duration
 	// AttemptTimeout is how long an attempt may take that can be repeated. Zero
 	// is any time.
 	AttemptTimeout time.Duration
@@ -122,16 +122,16 @@ func (c *Call) refuse(why string) Step {
 }
 
 // Begin starts the first attempt.
-func (c *Call) Begin(now time.Time) Step { return c.BeginAfter(now, 0) }
+func (c *Call) Begin(now time.Duration) Step { return c.BeginAfter(now, 0) }
 
 // BeginAfter starts the first attempt of a call that has waited for an endpoint.
-func (c *Call) BeginAfter(now time.Time, waited time.Duration) Step {
+func (c *Call) BeginAfter(now time.Duration, waited time.Duration) Step {
 	c.budget.Call(now)
 	if h := c.hedging; h != nil && h.limit != nil {
 		h.limit.Call(now)
 	}
 	if d := c.method.Retry.MaxElapsed; d > 0 {
-		c.repeatBy = now.Add(d - waited)
+		c.repeatBy = now + d - waited
 	}
 	return c.start(now, "first attempt")
 }
@@ -140,16 +140,16 @@ func (c *Call) BeginAfter(now time.Time, waited time.Duration) Step {
 func (c *Call) Made() int { return int(c.made) }
 
 // Deadline returns the deadline of the call, zero if it has none.
-func (c *Call) Deadline() time.Time { return c.terms.Deadline }
+func (c *Call) Deadline() time.Duration { return c.terms.Deadline }
 
 // Finish tells how the running attempt ended. fresh says whether an endpoint
 // is left that is ready and was not tried by this call; r is a random number
 // for the backoff.
-func (c *Call) Finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
+func (c *Call) Finish(now time.Duration, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
 	return c.ended(now, v, pb, fresh, r, false)
 }
 
-func (c *Call) ended(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64, hedge bool) Step {
+func (c *Call) ended(now time.Duration, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64, hedge bool) Step {
 	h := c.hedging
 	c.unplaced = c.unplaced && v == outcome.Unprocessed && !hedge
 	if !c.unplaced {
@@ -178,7 +178,7 @@ func (c *Call) ended(now time.Time, v outcome.Verdict, pb outcome.Pushback, fres
 
 // endless reports whether the deadline takes the place of a limit of attempts.
 func (c *Call) endless() bool {
-	return c.method.Retry.UntilDeadline && !c.terms.Deadline.IsZero()
+	return c.method.Retry.UntilDeadline && c.terms.Deadline != 0
 }
 
 // spent reports whether n attempts are as many as the call may make.
@@ -203,7 +203,7 @@ func (c *Call) repeated() bool {
 }
 
 // finish tells how the last attempt in flight ended.
-func (c *Call) finish(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
+func (c *Call) finish(now time.Duration, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
 	step := c.decide(now, v, pb, fresh, r)
 	switch {
 	case step.Action != Wait, c.spare:
@@ -226,7 +226,7 @@ func (c *Call) count(v outcome.Verdict, fresh bool) {
 
 // decide returns whether an attempt that ended is repeated, as Done or Wait. It
 // does not ask the budget.
-func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
+func (c *Call) decide(now time.Duration, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
 	if c.unplaced {
 		c.unplaced = false
 		return c.wasNone(now)
@@ -265,10 +265,10 @@ func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 			c.backoffs++
 		}
 	}
-	if h := c.hedging; h != nil && h.notBefore.Sub(now) > wait { // another attempt was told to wait
-		wait, why = h.notBefore.Sub(now), "pushback"
+	if h := c.hedging; h != nil && h.notBefore-now > wait { // another attempt was told to wait
+		wait, why = h.notBefore-now, "pushback"
 	}
-	switch then := now.Add(wait); {
+	switch then := now + wait; {
 	case passed(c.terms.Deadline, then):
 		return c.refuse("no time left")
 	case passed(c.repeatBy, then):
@@ -278,7 +278,7 @@ func (c *Call) decide(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 }
 
 // report tells the budget how an attempt ended.
-func (c *Call) report(now time.Time, v outcome.Verdict, repeat bool) {
+func (c *Call) report(now time.Duration, v outcome.Verdict, repeat bool) {
 	switch {
 	case v.Failure():
 		c.budget.Failed(now, repeat)
@@ -289,7 +289,7 @@ func (c *Call) report(now time.Time, v outcome.Verdict, repeat bool) {
 
 // End tells how the running attempt ended, for one that the driver cannot
 // repeat: an open stream.
-func (c *Call) End(now time.Time, v outcome.Verdict) Step {
+func (c *Call) End(now time.Duration, v outcome.Verdict) Step {
 	c.release()
 	c.report(now, v, c.repeated())
 	switch v {
@@ -305,7 +305,7 @@ func (c *Call) End(now time.Time, v outcome.Verdict) Step {
 const tooLate = "too late to repeat (max_elapsed_ms)"
 
 // passed reports whether it is at, or later. The zero time never passes.
-func passed(at, it time.Time) bool { return !at.IsZero() && !it.Before(at) }
+func passed(at, it time.Duration) bool { return at != 0 && it >= at }
 
 // Unplaced says that the running attempt found no endpoint ready. It is called
 // before Finish. Such an attempt, if it is unprocessed and no hedge, was none: it
@@ -315,7 +315,7 @@ func passed(at, it time.Time) bool { return !at.IsZero() && !it.Before(at) }
 func (c *Call) Unplaced(waits bool) { c.unplaced, c.waits = true, waits }
 
 // wasNone returns what to do in place of an attempt that found no endpoint.
-func (c *Call) wasNone(now time.Time) Step {
+func (c *Call) wasNone(now time.Duration) Step {
 	c.release()
 	switch {
 	case !c.waits:
@@ -328,7 +328,7 @@ func (c *Call) wasNone(now time.Time) Step {
 }
 
 // Resume goes on after a wait.
-func (c *Call) Resume(now time.Time) Step {
+func (c *Call) Resume(now time.Duration) Step {
 	if c.hedging != nil {
 		c.hedging.vacant = false
 	}
@@ -362,7 +362,7 @@ func (c *Call) release() {
 	}
 }
 
-func (c *Call) start(now time.Time, why string) Step {
+func (c *Call) start(now time.Duration, why string) Step {
 	c.made++
 	step := Step{Action: Start, Number: int(c.made), Timeout: c.timeout(now), Why: why}
 	if h := c.hedging; h != nil {
@@ -377,12 +377,12 @@ func (c *Call) start(now time.Time, why string) Step {
 // timeout returns how long the attempt that starts now may take. An attempt
 // that could not be repeated is left alone until the call's deadline: to
 // cancel it would turn a slow answer into none.
-func (c *Call) timeout(now time.Time) time.Duration {
+func (c *Call) timeout(now time.Duration) time.Duration {
 	t := c.terms.AttemptTimeout
 	if t <= 0 || !c.Repeatable() || c.spent(c.counted+c.flying()+1) {
 		return 0
 	}
-	if then := now.Add(t); passed(c.terms.Deadline, then) || passed(c.repeatBy, then) {
+	if then := now + t; passed(c.terms.Deadline, then) || passed(c.repeatBy, then) {
 		return 0
 	}
 	return t
@@ -393,7 +393,7 @@ func (c *Call) timeout(now time.Time) time.Duration {
 // repeats of the channel are worth it. elsewhere says that there is an endpoint for it
 // that was not tried. What it costs is held until Finish, or else the attempts that
 // expire together would all be cancelled for the sake of one repeat.
-func (c *Call) GiveUp(now time.Time, elsewhere bool) bool {
+func (c *Call) GiveUp(now time.Duration, elsewhere bool) bool {
 	if h := c.hedging; h != nil && (h.over || h.stopped || !c.mayStart()) {
 		return false
 	}

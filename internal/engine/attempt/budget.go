@@ -26,8 +26,8 @@ type Budget struct {
 	counts window.Counts[event]
 	held   int // attempts that are spoken for and not yet made
 
-	doubts  int       // attempts given up for a repeat in the same place, that have proved nothing
-	doubted time.Time // when the last of them was
+	doubts  int           // attempts given up for a repeat in the same place, that have proved nothing
+	doubted time.Duration // when the last of them was
 }
 
 type event int
@@ -60,19 +60,19 @@ const (
 )
 
 // NewBudget returns a Budget that has seen nothing.
-func NewBudget(p policy.Budget, now time.Time) *Budget {
+func NewBudget(p policy.Budget, now time.Duration) *Budget {
 	return &Budget{policy: p, counts: window.New[event](p.Window, now)}
 }
 
 // Call counts the first attempt of a call.
-func (b *Budget) Call(now time.Time) {
+func (b *Budget) Call(now time.Duration) {
 	b.mu.Lock()
 	b.counts.Add(now, calls, 1)
 	b.mu.Unlock()
 }
 
 // Failed counts an attempt that failed, and whether it was an extra one.
-func (b *Budget) Failed(now time.Time, repeat bool) {
+func (b *Budget) Failed(now time.Duration, repeat bool) {
 	b.mu.Lock()
 	b.counts.Add(now, failed, 1)
 	if repeat {
@@ -82,7 +82,7 @@ func (b *Budget) Failed(now time.Time, repeat bool) {
 }
 
 // Mended counts an extra attempt that was answered.
-func (b *Budget) Mended(now time.Time) {
+func (b *Budget) Mended(now time.Duration) {
 	b.mu.Lock()
 	b.counts.Add(now, mended, 1)
 	b.mu.Unlock()
@@ -92,10 +92,10 @@ func (b *Budget) Mended(now time.Time) {
 // may be on its way: most of the extra attempts must have been worth it. If there is
 // nowhere else to go, the repeat is likely to meet what was slow, unless a proxy is
 // in between: then it must have been seen that such repeats are quick.
-func (b *Budget) GiveUp(now time.Time, elsewhere bool) bool {
+func (b *Budget) GiveUp(now time.Duration, elsewhere bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if now.Sub(b.doubted) >= b.policy.Window {
+	if now-b.doubted >= b.policy.Window {
 		b.doubts = 0
 	}
 	if !elsewhere && b.doubts >= futile {
@@ -123,7 +123,7 @@ func (b *Budget) Quick() {
 
 // Hold keeps one extra attempt for its caller and reports whether it was
 // there. It must be followed by PayHeld or Release.
-func (b *Budget) Hold(now time.Time) bool {
+func (b *Budget) Hold(now time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.afford(now) {
@@ -134,7 +134,7 @@ func (b *Budget) Hold(now time.Time) bool {
 }
 
 // PayHeld takes the attempt that was held.
-func (b *Budget) PayHeld(now time.Time) {
+func (b *Budget) PayHeld(now time.Duration) {
 	b.mu.Lock()
 	b.held--
 	b.counts.Add(now, extra, 1)
@@ -150,7 +150,7 @@ func (b *Budget) Release() {
 
 // Pay takes one extra attempt from the budget and reports whether it was
 // there. An attempt that was paid must be made.
-func (b *Budget) Pay(now time.Time) bool {
+func (b *Budget) Pay(now time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.afford(now) {
@@ -161,7 +161,7 @@ func (b *Budget) Pay(now time.Time) bool {
 }
 
 // CanPay reports whether Pay would succeed now.
-func (b *Budget) CanPay(now time.Time) bool {
+func (b *Budget) CanPay(now time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.afford(now)
@@ -169,13 +169,13 @@ func (b *Budget) CanPay(now time.Time) bool {
 
 // afford is called with mu held. What is paid counts for no less than the window,
 // and what earns for no more.
-func (b *Budget) afford(now time.Time) bool {
+func (b *Budget) afford(now time.Duration) bool {
 	return 100*int64(b.counts.Cover(now, extra)+b.held+1) <= b.allowed(now)
 }
 
 // allowed returns how many extra attempts the window may have, in hundredths of an
 // attempt, so that the arithmetic is exact. mu is held.
-func (b *Budget) allowed(now time.Time) int64 {
+func (b *Budget) allowed(now time.Duration) int64 {
 	c, x := b.counts.Sum(now, calls), b.counts.Sum(now, extra)
 	f, xf := b.counts.Sum(now, failed), b.counts.Sum(now, extraFailed)
 	allowed := int64(c) * int64(b.policy.RatioPercent)

@@ -10,12 +10,12 @@ import (
 	"github.com/surefoot-rpc/surefoot/policy"
 )
 
-var start = time.Unix(1000, 0)
+const start = 1000 * time.Second
 
-func at(d time.Duration) time.Time { return start.Add(d) }
+func at(d time.Duration) time.Duration { return start + d }
 
 // pays takes all that b gives now and returns how much that was.
-func pays(b *Budget, now time.Time) (n int) {
+func pays(b *Budget, now time.Duration) (n int) {
 	for b.Pay(now) {
 		n++
 	}

@@ -176,7 +176,7 @@ func FuzzPaidIsMade(f *testing.F) {
 			switch {
 			case first:
 				*d = driven{began: true, from: l.now}
-				var deadline time.Time
+				var deadline time.Duration
 				if how&1 == 0 {
 					d.deadline = l.now + 3*time.Second
 					deadline = at(d.deadline)
@@ -313,7 +313,7 @@ func FuzzPaidIsMade(f *testing.F) {
 }
 
 // termsOf are the terms of a call that adds nothing to its method.
-func termsOf(m *policy.Method, deadline time.Time) Terms {
+func termsOf(m *policy.Method, deadline time.Duration) Terms {
 	return Terms{Deadline: deadline, AttemptTimeout: m.AttemptTimeout, Safety: m.Safety}
 }
 
@@ -323,7 +323,7 @@ func TestOnlyAnAttemptThatMayBeRepeatedHasATimeout(t *testing.T) {
 		for attempts := range 5 {
 			m := policy.Method{Safety: safety, AttemptTimeout: time.Second, Retry: policy.Retry{MaxAttempts: attempts}}
 			b := NewBudget(policy.Budget{RatioPercent: 10_000, Window: time.Second}, start)
-			c := New(&m, b, termsOf(&m, time.Time{}))
+			c := New(&m, b, termsOf(&m, 0))
 			for step := c.Begin(start); step.Action == Start; {
 				timeout := step.Timeout > 0
 				step = c.Finish(start, outcome.Timeout, outcome.Pushback{}, true, 0)
@@ -341,7 +341,7 @@ func TestOnlyAnAttemptThatMayBeRepeatedHasATimeout(t *testing.T) {
 func TestACallKnowsItsDeadline(t *testing.T) {
 	deadline := at(time.Second)
 	c := New(&policy.Method{}, NewBudget(policy.Budget{}, start), Terms{Deadline: deadline})
-	if !c.Deadline().Equal(deadline) {
+	if c.Deadline() != deadline {
 		t.Errorf("%v, want %v", c.Deadline(), deadline)
 	}
 }

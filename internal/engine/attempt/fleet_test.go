@@ -28,16 +28,16 @@ func quiet(seed uint64, percent, channels int) (calls, attempts [quietBefore + q
 		phase := time.Duration(r.Int64N(int64(time.Second)))
 		for second := range quietBefore + quietAfter {
 			now := at(time.Duration(second)*time.Second + phase)
-			c := New(&unary, budget, termsOf(&unary, now.Add(unary.Deadline)))
+			c := New(&unary, budget, termsOf(&unary, now+unary.Deadline))
 			calls[second]++
 			for step := c.Begin(now); step.Action != Done; {
 				switch step.Action {
 				case Wait:
-					now = now.Add(step.Wait)
+					now += step.Wait
 					step = c.Resume(now)
 				default:
-					attempts[int(now.Sub(start)/time.Second)]++
-					now = now.Add(time.Millisecond)
+					attempts[int((now-start)/time.Second)]++
+					now += time.Millisecond
 					v := outcome.Success
 					if second >= quietBefore && r.IntN(100) < percent {
 						v = outcome.Fault

@@ -19,7 +19,7 @@ type Hedging struct {
 	over      bool  // one attempt has ended the call; the others are cancelled
 	stopped   bool  // the server wants no more attempts
 	vacant    bool  // what is no hedge has failed, and its repeat waits for the hedges
-	notBefore time.Time
+	notBefore time.Duration
 }
 
 // Hedge lets the call start hedges, each when the attempts before it have taken
@@ -66,9 +66,9 @@ func (c *Call) flying() int32 {
 // said, and asks for a hedge. fresh says whether an endpoint is ready that was not
 // tried by this call and on which none of its attempts is in flight. The answer is
 // Start, or Await for none: ask again after as long, while MayHedge.
-func (c *Call) StartHedge(now time.Time, fresh bool) Step {
+func (c *Call) StartHedge(now time.Duration, fresh bool) Step {
 	h := c.hedging
-	if !c.MayHedge() || h.inFlight == 0 || h.vacant || !fresh || now.Before(h.notBefore) || c.late(now) {
+	if !c.MayHedge() || h.inFlight == 0 || h.vacant || !fresh || now < h.notBefore || c.late(now) {
 		return Step{Action: Await}
 	}
 	// Both must pay, or neither.
@@ -92,7 +92,7 @@ func (c *Call) StartHedge(now time.Time, fresh bool) Step {
 }
 
 // FinishHedge is Finish for a hedge.
-func (c *Call) FinishHedge(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
+func (c *Call) FinishHedge(now time.Duration, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64) Step {
 	return c.ended(now, v, pb, fresh, r, true)
 }
 
@@ -100,11 +100,11 @@ func (c *Call) FinishHedge(now time.Time, v outcome.Verdict, pb outcome.Pushback
 // must never make a call worse than it would be without: what a hedge fails
 // with ends nothing while another attempt may succeed, unless it is an answer of
 // the application; and what would end the call without hedges ends it.
-func (c *Call) beside(now time.Time, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64, hedge bool) Step {
+func (c *Call) beside(now time.Duration, v outcome.Verdict, pb outcome.Pushback, fresh bool, r uint64, hedge bool) Step {
 	h := c.hedging
 	h.stopped = h.stopped || pb.Stop && v.Failure()
 	if pb.Given {
-		h.notBefore = now.Add(pb.After)
+		h.notBefore = now + pb.After
 	}
 	const goOn = "other attempts go on"
 	switch {
@@ -133,7 +133,7 @@ func (c *Call) beside(now time.Time, v outcome.Verdict, pb outcome.Pushback, fre
 // ResumeBeside goes on after an Await with a wait: the hedges did not answer
 // meanwhile, so that the repeat starts beside them. The answer is Start, or Await
 // for none, without a wait.
-func (c *Call) ResumeBeside(now time.Time) Step {
+func (c *Call) ResumeBeside(now time.Duration) Step {
 	h := c.hedging
 	if !h.vacant || h.over || h.stopped || !c.mayStart() || c.late(now) {
 		return Step{Action: Await}
@@ -146,7 +146,7 @@ func (c *Call) ResumeBeside(now time.Time) Step {
 }
 
 // late reports whether it is too late for another attempt.
-func (c *Call) late(now time.Time) bool {
+func (c *Call) late(now time.Duration) bool {
 	return passed(c.terms.Deadline, now) || passed(c.repeatBy, now)
 }
 
@@ -154,7 +154,7 @@ func (c *Call) late(now time.Time) bool {
 // load that it states, nil if it states none. (Finagle's BackupRequestFilter has
 // one, too: a quantile of the past does not bound what is sent when all becomes
 // slow.)
-func HedgeLimit(p policy.Hedge, now time.Time) *Budget {
+func HedgeLimit(p policy.Hedge, now time.Duration) *Budget {
 	if p.ExtraLoadPercent == 0 {
 		return nil
 	}

@@ -85,7 +85,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 			hedge := false
 			switch {
 			case op == 0 && (!d.began || d.over && d.idle()):
-				*d = hedged{call: New(&m, budget, termsOf(&m, now.Add(3*time.Second))), began: true}
+				*d = hedged{call: New(&m, budget, termsOf(&m, now+3*time.Second)), began: true}
 				d.call.Hedge(&d.hedging, m.Hedge.Delay, limit)
 				step = d.call.Begin(now)
 				l.add(calls)
@@ -261,7 +261,7 @@ func TestACallThatMustNotHedgeDoesNot(t *testing.T) {
 		"nobody's time": {policy.ReadOnly, 1, 0},
 	} {
 		m := policy.Method{Safety: c.safety, Retry: policy.Retry{MaxAttempts: 3}, Hedge: policy.Hedge{MaxHedges: c.hedges}}
-		call := New(&m, NewBudget(policy.Budget{}, start), termsOf(&m, time.Time{}))
+		call := New(&m, NewBudget(policy.Budget{}, start), termsOf(&m, 0))
 		call.Hedge(new(Hedging), c.delay, nil)
 		if call.hedging != nil || call.MayHedge() || call.Begin(start).Hedge != 0 {
 			t.Errorf("%s: it may hedge", name)
@@ -284,7 +284,7 @@ func TestHedgesCostNoMoreThanStated(t *testing.T) {
 		for ; calls < 2000; calls++ {
 			now := at(time.Duration(calls) * 10 * time.Millisecond)
 			var h Hedging
-			c := New(&m, b, termsOf(&m, time.Time{}))
+			c := New(&m, b, termsOf(&m, 0))
 			c.Hedge(&h, 20*time.Millisecond, limit)
 			c.Begin(now)
 			for range 3 {

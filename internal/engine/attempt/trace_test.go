@@ -73,7 +73,7 @@ func TestTraces(t *testing.T) {
 func replay(t *testing.T, trace string) string {
 	t.Helper()
 	var (
-		start  = time.Unix(0, 0)
+		start  = time.Duration(0)
 		policy policy.Method
 		call   Call
 		budget *Budget
@@ -109,7 +109,7 @@ func replay(t *testing.T, trace string) string {
 		if err != nil || len(fields) < 2 || budget == nil {
 			bad(fmt.Errorf("want a time and an event after the call: %w", err))
 		}
-		answer, err := play(&call, budget, limit, start.Add(at), fields[1], fields[2:])
+		answer, err := play(&call, budget, limit, start+at, fields[1], fields[2:])
 		if err != nil {
 			bad(err)
 		}
@@ -124,7 +124,7 @@ func replay(t *testing.T, trace string) string {
 	return out.String()
 }
 
-func play(call *Call, budget, limit *Budget, now time.Time, event string, args []string) (string, error) {
+func play(call *Call, budget, limit *Budget, now time.Duration, event string, args []string) (string, error) {
 	switch event {
 	case "begin":
 		var waited time.Duration
@@ -249,7 +249,7 @@ func readVerdict(args []string) (outcome.Verdict, error) {
 	return 0, errors.New("want a verdict")
 }
 
-func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Budget, deadline time.Time, err error) {
+func readPolicy(fields []string, start time.Duration) (m policy.Method, b policy.Budget, deadline time.Duration, err error) {
 	b = policy.Budget{RatioPercent: 10_000, Window: 10 * time.Second}
 	for _, f := range fields {
 		if f == "restricted" || f == "until-deadline" {
@@ -284,7 +284,7 @@ func readPolicy(fields []string, start time.Time) (m policy.Method, b policy.Bud
 		case "load":
 			_, err = fmt.Sscanf(value, "%d%%", &m.Hedge.ExtraLoadPercent)
 		case "deadline":
-			deadline = start.Add(d)
+			deadline = start + d
 		case "ready":
 			m.WaitForReady = d
 		case "elapsed":

@@ -71,10 +71,9 @@ type Change struct {
 // flight, where there is a limit, costs two atomic exchanges more.
 type Breaker struct {
 	word     atomic.Uint64 // see word.go; written with mu held
-	made     time.Time
-	limit    atomic.Int64 // calls in flight at most, 0 for any number
-	inFlight atomic.Int64 // those that hold a place
-	_        [16]byte     // what Done writes lies on another cache line
+	limit    atomic.Int64  // calls in flight at most, 0 for any number
+	inFlight atomic.Int64  // those that hold a place
+	_        [16]byte      // what Done writes lies on another cache line
 
 	mu     sync.Mutex
 	policy policy.Breaker
@@ -94,8 +93,8 @@ const (
 )
 
 // New returns a Breaker that has seen nothing, and is closed.
-func New(p policy.Breaker, now time.Time) *Breaker {
-	b := &Breaker{made: now, policy: p, counts: window.New[event](p.Window, now)}
+func New(p policy.Breaker, now time.Duration) *Breaker {
+	b := &Breaker{policy: p, counts: window.New[event](p.Window, now)}
 	b.publish()
 	b.limit.Store(limitOf(p))
 	return b
@@ -104,7 +103,7 @@ func New(p policy.Breaker, now time.Time) *Breaker {
 // Configure changes the policy. Calls that are under way count by the new one.
 // A circuit that no rule opens any more is closed; a change of the window
 // forgets what was counted. The result is nil if the circuit did not change.
-func (b *Breaker) Configure(now time.Time, p policy.Breaker) *Change {
+func (b *Breaker) Configure(now time.Duration, p policy.Breaker) *Change {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old := b.policy
@@ -118,14 +117,14 @@ func (b *Breaker) Configure(now time.Time, p policy.Breaker) *Change {
 		b.openings = 0
 		return b.become(now, Closed, "no rule opens it any more")
 	}
-	if latest := now.Add(p.Ceiling(longest)); b.state == Open && b.until.After(latest) {
+	if latest := now + p.Ceiling(longest); b.state == Open && b.until > latest {
 		b.until = latest
 	}
 	return nil
 }
 
 // forget starts the counts anew. It is called with mu held.
-func (b *Breaker) forget(now time.Time) {
+func (b *Breaker) forget(now time.Duration) {
 	b.counts = window.New[event](b.policy.Window, now)
 	b.row = 0
 	b.pressed, b.taken = false, 0

@@ -143,7 +143,7 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	b := New(policy.HouseBreaker(), start)
 	for range 20 {
 		ticket, _, _ := b.Allow(start, 0)
-		b.Done(start.Add(-time.Hour), ticket, outcome.Fault)
+		b.Done(start+-time.Hour, ticket, outcome.Fault)
 	}
 	if b.State() != Open {
 		t.Error(b.State())
@@ -162,7 +162,7 @@ func TestManyCallersAtOnce(t *testing.T) {
 	for caller := range 8 {
 		wg.Go(func() {
 			for i := range 2000 {
-				now := start.Add(time.Duration(clock.Add(1)) * 10 * time.Microsecond)
+				now := start + time.Duration(clock.Add(1))*10*time.Microsecond
 				ticket, d, c := b.Allow(now, uint64(i)<<40)
 				if c != nil {
 					changes.Add(1)
@@ -184,7 +184,7 @@ func TestManyCallersAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s := b.Status(start.Add(time.Hour))
+	s := b.Status(start + time.Hour)
 	if most.Load() > 5 || s.InFlight != 0 || s.Trials != 0 {
 		t.Errorf("at most %d in flight, %+v is left", most.Load(), s)
 	}

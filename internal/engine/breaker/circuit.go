@@ -11,15 +11,15 @@ import (
 // A circuit is the state machine. Everything in it belongs to mu.
 type circuit struct {
 	state State
-	epoch uint32    // changes with the state, so that late results are known
-	since time.Time // of the state
-	until time.Time // of an open one
-	why   string    // of the last change
+	epoch uint32        // changes with the state, so that late results are known
+	since time.Duration // of the state
+	until time.Duration // of an open one
+	why   string        // of the last change
 
-	openings int       // in the series, the current one included
-	trials   int       // under way, when half-open
-	good     int       // trials that succeeded
-	granted  time.Time // when the last trial was
+	openings int           // in the series, the current one included
+	trials   int           // under way, when half-open
+	good     int           // trials that succeeded
+	granted  time.Duration // when the last trial was
 
 	pressed bool // the window holds refusals, or calls that were held back
 	taken   int  // successes since the last refusal or failure
@@ -30,7 +30,7 @@ const longest = 64
 
 // fail counts the failure of a call that was admitted when the circuit was
 // closed, as it still is.
-func (b *Breaker) fail(now time.Time, t Ticket) *Change {
+func (b *Breaker) fail(now time.Duration, t Ticket) *Change {
 	b.counts.Add(now, failed, 1)
 	b.row++
 	b.taken = 0
@@ -50,15 +50,15 @@ func (b *Breaker) fail(now time.Time, t Ticket) *Change {
 }
 
 // try gives one of the trials of a circuit that is not closed to a call.
-func (b *Breaker) try(now time.Time) (Reason, *Change) {
+func (b *Breaker) try(now time.Duration) (Reason, *Change) {
 	var c *Change
 	switch {
-	case b.state == Open && now.Before(b.until):
+	case b.state == Open && now < b.until:
 		return CircuitOpen, nil
 	case b.state == Open:
 		c = b.become(now, HalfOpen, "its time is over")
 	case b.trials < b.policy.Trials:
-	case now.Sub(b.granted) >= b.policy.Open:
+	case now-b.granted >= b.policy.Open:
 		// Trials that never end would keep everyone else out for ever. Others are
 		// made in their place, and what becomes of those says nothing any more: they
 		// may hang on a server that healed long ago.
@@ -73,7 +73,7 @@ func (b *Breaker) try(now time.Time) (Reason, *Change) {
 
 // tried counts the result of a trial of the present half-open time. A refusal
 // is a failure here: a service that refuses three calls is not ready for all.
-func (b *Breaker) tried(now time.Time, t Ticket, good bool, v outcome.Verdict) *Change {
+func (b *Breaker) tried(now time.Duration, t Ticket, good bool, v outcome.Verdict) *Change {
 	b.trials--
 	if !good {
 		return b.open(now, t, "a trial failed: "+v.String())
@@ -92,8 +92,8 @@ func (b *Breaker) tried(now time.Time, t Ticket, good bool, v outcome.Verdict) *
 // The time is counted from when the call began, for its failure says no more of
 // the service than how it was then: a call that hung until its deadline may
 // end long after the service has healed.
-func (b *Breaker) open(now time.Time, t Ticket, why string) *Change {
-	if b.state == Closed && now.Sub(b.since) >= b.policy.Window {
+func (b *Breaker) open(now time.Duration, t Ticket, why string) *Change {
+	if b.state == Closed && now-b.since >= b.policy.Window {
 		b.openings = 0
 	}
 	ceiling := b.policy.Ceiling(b.openings)
@@ -101,14 +101,14 @@ func (b *Breaker) open(now time.Time, t Ticket, why string) *Change {
 	// Jitter over a quarter, so that the clients of a service do not come back
 	// as one.
 	early, _ := bits.Mul64(uint64(t.dice)<<32, uint64(ceiling/4)+1)
-	b.until = b.made.Add(t.at + ceiling - time.Duration(early))
+	b.until = t.at + ceiling - time.Duration(early)
 	c := b.become(now, Open, why)
-	c.For = max(b.until.Sub(now), 0)
+	c.For = max(b.until-now, 0)
 	return c
 }
 
 // become changes the state, and forgets what was counted in the old one.
-func (b *Breaker) become(now time.Time, to State, why string) *Change {
+func (b *Breaker) become(now time.Duration, to State, why string) *Change {
 	c := &Change{From: b.state, To: to, Why: why, DryRun: b.policy.DryRun}
 	b.state, b.since, b.why = to, now, why
 	b.epoch++

@@ -21,10 +21,10 @@ type ledger struct {
 	policy  policy.Breaker
 	state   State
 	epoch   int
-	base    time.Time // since when it counts
-	closed  time.Time // since when it is
-	granted time.Time
-	until   time.Time
+	base    time.Duration // since when it counts
+	closed  time.Duration // since when it is
+	granted time.Duration
+	until   time.Duration
 	series  int
 	good    int
 	row     int
@@ -44,16 +44,18 @@ type entry struct {
 // A held is a call that is under way, with what the ledger thinks of it.
 type held struct {
 	ticket Ticket
-	at     time.Time
+	at     time.Duration
 	epoch  int
 	counts bool
 	trial  bool
 	placed bool
 }
 
-func (l *ledger) tenth(now time.Time) int64 { return int64(now.Sub(l.base) / (l.policy.Window / 10)) }
+func (l *ledger) tenth(now time.Duration) int64 {
+	return int64((now - l.base) / (l.policy.Window / 10))
+}
 
-func (l *ledger) add(now time.Time, what event) {
+func (l *ledger) add(now time.Duration, what event) {
 	for i := range l.events {
 		if e := &l.events[i]; e.what == what && e.tenth == l.tenth(now) {
 			e.n++
@@ -64,7 +66,7 @@ func (l *ledger) add(now time.Time, what event) {
 }
 
 // within returns how many of these events are in the window that ends now.
-func (l *ledger) within(now time.Time, what event) (n int) {
+func (l *ledger) within(now time.Duration, what event) (n int) {
 	for _, e := range l.events {
 		if e.what == what && l.tenth(now)-e.tenth < 10 {
 			n += e.n
@@ -92,7 +94,7 @@ func (l *ledger) placed() (n int) {
 }
 
 // become starts a new leaf.
-func (l *ledger) become(now time.Time, s State) {
+func (l *ledger) become(now time.Duration, s State) {
 	l.forget(now)
 	l.state, l.good = s, 0
 	l.epoch++
@@ -101,12 +103,12 @@ func (l *ledger) become(now time.Time, s State) {
 	}
 }
 
-func (l *ledger) forget(now time.Time) {
+func (l *ledger) forget(now time.Duration) {
 	l.base, l.events, l.row, l.taken, l.pressed = now, nil, 0, 0, false
 }
 
 // probability is the book's formula, cut at the most that may be held back.
-func (l *ledger) probability(now time.Time) *big.Rat {
+func (l *ledger) probability(now time.Duration) *big.Rat {
 	accepts := l.within(now, succeeded) + l.within(now, failed)
 	requests := accepts + l.within(now, refused) + l.within(now, heldBack)
 	if requests < l.policy.MinCalls || !l.policy.Throttles() {
@@ -122,7 +124,7 @@ func (l *ledger) probability(now time.Time) *big.Rat {
 }
 
 // allow returns what Allow must say.
-func (l *ledger) allow(now time.Time, random uint64) (Reason, *held) {
+func (l *ledger) allow(now time.Duration, random uint64) (Reason, *held) {
 	h := &held{at: now, counts: l.policy.Trips() || l.policy.Throttles()}
 	switch {
 	case l.state == Closed:
@@ -134,9 +136,9 @@ func (l *ledger) allow(now time.Time, random uint64) (Reason, *held) {
 		if l.policy.Throttles() && l.within(now, refused)+l.within(now, heldBack) == 0 {
 			l.pressed = false
 		}
-	case l.state == Open && now.Before(l.until):
+	case l.state == Open && now < l.until:
 		return CircuitOpen, nil
-	case l.state == HalfOpen && l.trials() >= l.policy.Trials && now.Sub(l.granted) < l.policy.Open:
+	case l.state == HalfOpen && l.trials() >= l.policy.Trials && now-l.granted < l.policy.Open:
 		return TrialsTaken, nil
 	default:
 		if l.state == Open || l.trials() >= l.policy.Trials {
@@ -155,8 +157,8 @@ func (l *ledger) allow(now time.Time, random uint64) (Reason, *held) {
 	return Admitted, h
 }
 
-func (l *ledger) open(now time.Time) {
-	if l.state == Closed && (l.closed.IsZero() || now.Sub(l.closed) >= l.policy.Window) {
+func (l *ledger) open(now time.Duration) {
+	if l.state == Closed && (l.closed == 0 || now-l.closed >= l.policy.Window) {
 		l.series = 0
 	}
 	l.series++
@@ -164,7 +166,7 @@ func (l *ledger) open(now time.Time) {
 }
 
 // count does what the result of h must do.
-func (l *ledger) count(now time.Time, h *held, v outcome.Verdict) {
+func (l *ledger) count(now time.Duration, h *held, v outcome.Verdict) {
 	result := v.ForBreaker()
 	if !h.counts || h.epoch != l.epoch || result == outcome.CountNone {
 		return
@@ -228,10 +230,10 @@ func FuzzBreaker(f *testing.F) {
 		p := fuzzed(kind)
 		now := start
 		b, l := New(p, now), &ledger{policy: p, base: now}
-		var ended time.Time // when the last call that ended began
+		var ended time.Duration // when the last call that ended began
 		var admitted, done, denied, asked int
 		for ; len(steps) >= 3; steps = steps[3:] {
-			now = now.Add(time.Duration(steps[2]) * time.Duration(steps[2]) * time.Millisecond / 4)
+			now += time.Duration(steps[2]) * time.Duration(steps[2]) * time.Millisecond / 4
 			arg, before := steps[1], l.state
 			var c *Change
 			switch op := steps[0] % 16; {
@@ -305,7 +307,7 @@ func FuzzBreaker(f *testing.F) {
 					l.series = 0
 					l.become(now, Closed)
 				}
-				if latest := now.Add(max(p.Open, p.MaxOpen)); l.until.After(latest) {
+				if latest := now + max(p.Open, p.MaxOpen); l.until > latest {
 					l.until = latest
 				}
 				c = b.Configure(now, p)
@@ -316,7 +318,7 @@ func FuzzBreaker(f *testing.F) {
 			}
 			if c != nil && c.To == Open {
 				ceiling := p.Ceiling(l.series - 1)
-				if d := s.Until.Sub(ended); d > ceiling || d < ceiling*3/4-1 || c.For != max(0, s.Until.Sub(now)) {
+				if d := s.Until - ended; d > ceiling || d < ceiling*3/4-1 || c.For != max(0, s.Until-now) {
 					t.Fatalf("open for %v, %v since its call began, the ceiling is %v", c.For, d, ceiling)
 				}
 				l.until = s.Until

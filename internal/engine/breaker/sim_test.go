@@ -41,7 +41,7 @@ func (o outage) play(seed uint64) aftermath {
 		healed = begin + o.lasts
 	)
 	for at := time.Duration(0); at < healed+3*time.Minute; at += tick {
-		now := start.Add(at)
+		now := start + at
 		for _, p := range ends[at] {
 			if c := b.Done(now, p.ticket, p.verdict); c != nil && c.To == Open && result.opened == 0 {
 				result.opened = at - begin
@@ -126,7 +126,7 @@ func TestAServiceThatRefusesDoesWhatItCan(t *testing.T) {
 			all[i] = New(p, start)
 		}
 		for at := time.Duration(0); at < 2*time.Minute; at += tick {
-			now, want, units := start.Add(at), 30, 30
+			now, want, units := start+at, 30, 30
 			if at >= time.Minute {
 				want = 5
 			}

@@ -6,9 +6,9 @@ import "time"
 type Status struct {
 	State State
 	// Since is when the circuit came into its state, zero if it never changed.
-	Since time.Time
+	Since time.Duration
 	// Until is when an open circuit lets a trial through.
-	Until time.Time
+	Until time.Duration
 	// Why is the reason of the last change of the circuit.
 	Why string
 	// Openings is how many openings the present series has.
@@ -25,7 +25,7 @@ type Status struct {
 }
 
 // Status returns how b stands.
-func (b *Breaker) Status(now time.Time) Status {
+func (b *Breaker) Status(now time.Duration) Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := Status{

@@ -32,7 +32,7 @@ import (
 
 // holdBack reports whether a call is held back, and counts it if so. It is
 // called with mu held.
-func (b *Breaker) holdBack(now time.Time, random uint64) bool {
+func (b *Breaker) holdBack(now time.Duration, random uint64) bool {
 	if !b.policy.Throttles() {
 		return false
 	}
@@ -54,7 +54,7 @@ func (b *Breaker) holdBack(now time.Time, random uint64) bool {
 }
 
 // excess returns the probability as a fraction, in whole numbers.
-func (b *Breaker) excess(now time.Time) (excess, of uint64) {
+func (b *Breaker) excess(now time.Duration) (excess, of uint64) {
 	accepts := b.counts.Sum(now, succeeded) + b.counts.Sum(now, failed)
 	requests := accepts + b.counts.Sum(now, refused) + b.counts.Sum(now, heldBack)
 	of = 100 * uint64(requests+1)
@@ -65,13 +65,13 @@ func (b *Breaker) excess(now time.Time) (excess, of uint64) {
 }
 
 // percent returns how many of a hundred calls are held back now.
-func (b *Breaker) percent(now time.Time) int {
+func (b *Breaker) percent(now time.Duration) int {
 	excess, of := b.excess(now)
 	return min(int(100*excess/of), b.policy.Throttle.MaxPercent)
 }
 
 // refuse counts a refusal, and makes Allow look at the window from now on.
-func (b *Breaker) refuse(now time.Time) {
+func (b *Breaker) refuse(now time.Duration) {
 	b.counts.Add(now, refused, 1)
 	b.taken = 0
 	if !b.pressed {
@@ -84,7 +84,7 @@ func (b *Breaker) refuse(now time.Time) {
 // that it did after enough of them in a row. Of what the formula lets through,
 // the service refuses the part (K-1)/K, so that n successes in a row have the
 // probability K^-n, which is below e^-10 from n = 10 * K / (K-1) on.
-func (b *Breaker) relent(now time.Time) {
+func (b *Breaker) relent(now time.Duration) {
 	b.taken++
 	if k := b.policy.Throttle.AcceptPercent; k > 100 && b.taken*(k-100) >= 10*k {
 		b.forget(now)

@@ -55,7 +55,7 @@ type Denial struct {
 	Wait time.Duration
 	// Since is when the circuit opened or became half-open, and Why the reason;
 	// zero if that is not why.
-	Since time.Time
+	Since time.Duration
 	Why   string
 	// Percent of the calls are held back, if that is why.
 	Percent int
@@ -67,10 +67,10 @@ func (d Denial) Denied() bool { return d.Reason != Admitted && !d.DryRun }
 // Allow says whether a call may be made now, for 64 random bits. Unless it is
 // denied, the ticket is to be given to Done. The change is nil but for the call
 // that makes an open circuit half-open.
-func (b *Breaker) Allow(now time.Time, random uint64) (t Ticket, d Denial, c *Change) {
+func (b *Breaker) Allow(now time.Duration, random uint64) (t Ticket, d Denial, c *Change) {
 	w := b.word.Load()
 	if w&(stateMask|pressing) == 0 {
-		t = Ticket{at: now.Sub(b.made), epoch: uint32(w >> 32), dice: uint32(random), counted: w&counting != 0}
+		t = Ticket{at: now, epoch: uint32(w >> 32), dice: uint32(random), counted: w&counting != 0}
 	} else if t, d, c = b.consider(now, random); d.Reason != Admitted {
 		return t, d, c
 	}
@@ -85,10 +85,10 @@ func (b *Breaker) Allow(now time.Time, random uint64) (t Ticket, d Denial, c *Ch
 }
 
 // consider is Allow where a look at the word does not suffice.
-func (b *Breaker) consider(now time.Time, random uint64) (t Ticket, d Denial, c *Change) {
+func (b *Breaker) consider(now time.Duration, random uint64) (t Ticket, d Denial, c *Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t = Ticket{at: now.Sub(b.made), dice: uint32(random), counted: true}
+	t = Ticket{at: now, dice: uint32(random), counted: true}
 	switch b.state {
 	case Closed:
 		if b.holdBack(now, random) {
@@ -101,7 +101,7 @@ func (b *Breaker) consider(now time.Time, random uint64) (t Ticket, d Denial, c 
 		}
 		d.Since, d.Why = b.since, b.why
 		if b.state == Open {
-			d.Wait = b.until.Sub(now)
+			d.Wait = b.until - now
 		}
 	}
 	if d.Reason != Admitted {
@@ -114,7 +114,7 @@ func (b *Breaker) consider(now time.Time, random uint64) (t Ticket, d Denial, c 
 
 // Admits reports whether Allow would admit a call now, as far as the circuit
 // decides. It changes nothing.
-func (b *Breaker) Admits(now time.Time) bool {
+func (b *Breaker) Admits(now time.Duration) bool {
 	if b.State() == Closed {
 		return true
 	}
@@ -124,15 +124,15 @@ func (b *Breaker) Admits(now time.Time) bool {
 	case b.policy.DryRun || b.state == Closed:
 		return true
 	case b.state == Open:
-		return !now.Before(b.until)
+		return now >= b.until
 	default:
-		return b.trials < b.policy.Trials || now.Sub(b.granted) >= b.policy.Open
+		return b.trials < b.policy.Trials || now-b.granted >= b.policy.Open
 	}
 }
 
 // Done says that the call of this ticket has ended with this verdict on its
 // last attempt. The change is nil if the circuit did not change.
-func (b *Breaker) Done(now time.Time, t Ticket, v outcome.Verdict) *Change {
+func (b *Breaker) Done(now time.Duration, t Ticket, v outcome.Verdict) *Change {
 	if t.placed {
 		b.inFlight.Add(-1)
 	}
@@ -168,7 +168,7 @@ func (b *Breaker) Done(now time.Time, t Ticket, v outcome.Verdict) *Change {
 // Answered says that the service has answered a call that goes on: a stream
 // with its first message. The ticket that it returns is for Done, where it
 // counts no more.
-func (b *Breaker) Answered(now time.Time, t Ticket) (Ticket, *Change) {
+func (b *Breaker) Answered(now time.Duration, t Ticket) (Ticket, *Change) {
 	rest := Ticket{placed: t.placed}
 	t.placed = false
 	return rest, b.Done(now, t, outcome.Success)

@@ -103,7 +103,7 @@ func (p *player) play(fields []string) error {
 	if err != nil || len(fields) < 2 || p.breaker == nil {
 		return fmt.Errorf("want a time and an event after the policy: %w", err)
 	}
-	now, event, args := start.Add(at), fields[1], fields[2:]
+	now, event, args := start+at, fields[1], fields[2:]
 	switch event {
 	case "call":
 		return p.ask(now, args)
@@ -137,7 +137,7 @@ func (p *player) play(fields []string) error {
 }
 
 // ask asks for calls by their names.
-func (p *player) ask(now time.Time, names []string) error {
+func (p *player) ask(now time.Duration, names []string) error {
 	random := uint64(0)
 	for _, name := range names {
 		if dice, ok := strings.CutPrefix(name, "r="); ok {
@@ -173,7 +173,7 @@ func (p *player) ask(now time.Time, names []string) error {
 }
 
 // many asks for n calls and ends each at once.
-func (p *player) many(now time.Time, number string, args []string) error {
+func (p *player) many(now time.Duration, number string, args []string) error {
 	n, err1 := strconv.Atoi(number)
 	v, err2 := readVerdict(args)
 	denied := 0

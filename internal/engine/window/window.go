@@ -12,10 +12,11 @@ const (
 )
 
 // A Counts counts events of N kinds over the last while. The zero Counts has
-// no length: use [New]. It is not safe for concurrent use.
+// no length: use [New]. It is not safe for concurrent use. Times are on one clock,
+// whichever.
 type Counts[K ~int] struct {
 	width time.Duration
-	start time.Time // of the bucket at head
+	end   time.Duration // of the bucket at head
 	head  int
 	ring  [buckets][kinds]uint32
 	sum   [kinds]uint32 // of all buckets but the oldest
@@ -25,13 +26,14 @@ type Counts[K ~int] struct {
 const kinds = 5
 
 // New returns an empty Counts over a window of this length.
-func New[K ~int](length time.Duration, now time.Time) Counts[K] {
-	return Counts[K]{width: max(length/tenths, 1), start: now}
+func New[K ~int](length, now time.Duration) Counts[K] {
+	width := max(length/tenths, 1)
+	return Counts[K]{width: width, end: now + width}
 }
 
 // Add counts n events of kind k at the time now. Time that goes backwards
 // counts as standing still.
-func (c *Counts[K]) Add(now time.Time, k K, n uint32) {
+func (c *Counts[K]) Add(now time.Duration, k K, n uint32) {
 	c.slide(now)
 	c.ring[c.head][k] += n
 	c.sum[k] += n
@@ -39,14 +41,14 @@ func (c *Counts[K]) Add(now time.Time, k K, n uint32) {
 
 // Sum returns the events of kind k in the window that ends now, and none that are
 // older: it may miss those of the window's first tenth.
-func (c *Counts[K]) Sum(now time.Time, k K) int {
+func (c *Counts[K]) Sum(now time.Duration, k K) int {
 	c.slide(now)
 	return int(c.sum[k])
 }
 
 // Cover returns all events of kind k in the window that ends now: there may be some
 // among them that are older by up to a tenth of the window.
-func (c *Counts[K]) Cover(now time.Time, k K) int {
+func (c *Counts[K]) Cover(now time.Duration, k K) int {
 	c.slide(now)
 	return int(c.sum[k] + c.ring[c.oldest()][k])
 }
@@ -57,13 +59,15 @@ func (c *Counts[K]) Length() time.Duration { return c.width * tenths }
 // oldest is the bucket that is filled next.
 func (c *Counts[K]) oldest() int { return (c.head + 1) % buckets }
 
-func (c *Counts[K]) slide(now time.Time) {
-	passed := now.Sub(c.start)
-	if passed < c.width {
-		return
+func (c *Counts[K]) slide(now time.Duration) {
+	if now >= c.end {
+		c.slideTo(now)
 	}
-	steps := int64(passed / c.width)
-	c.start = c.start.Add(time.Duration(steps) * c.width)
+}
+
+func (c *Counts[K]) slideTo(now time.Duration) {
+	steps := 1 + int64((now-c.end)/c.width)
+	c.end += time.Duration(steps) * c.width
 	for range min(steps, buckets) {
 		c.head = c.oldest()
 		c.ring[c.head] = [kinds]uint32{}
