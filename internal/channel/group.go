@@ -188,11 +188,12 @@ func (a *attemptState) settleGroup(v outcome.Verdict) change {
 		return change{}
 	}
 	a.mu.Lock()
-	s := a.stake
+	s, from := a.stake, a.start
 	a.stake = nil
 	a.mu.Unlock()
 	if s == nil {
 		return change{}
 	}
-	return change{s.guard, s.guard.Done(a.call.channel.clock(), s.ticket, v)}
+	now := a.call.channel.clock()
+	return change{s.guard, s.guard.Done(now, s.ticket, a.call.fair(s.guard, v, from, now))}
 }

@@ -160,7 +160,25 @@ func (s *callState) settleAs(v outcome.Verdict) *breaker.Change {
 		return nil
 	}
 	s.holds = false
-	return s.guard.Done(s.endedAt(), s.ticket, v)
+	now := s.endedAt()
+	return s.guard.Done(now, s.ticket, s.fair(s.guard, v, s.start+s.waited, now))
+}
+
+// fair returns v, or what says nothing of the service if that is that time ran out,
+// and there never was enough from the time from on. What call options narrow is
+// the caller's doing, too.
+func (s *callState) fair(g *guard, v outcome.Verdict, from, now time.Duration) outcome.Verdict {
+	if v != outcome.Expired && v != outcome.Timeout {
+		return v
+	}
+	contract := s.of.Unary.Deadline
+	if s.policy.Streaming {
+		contract = s.of.Stream.Deadline
+	}
+	if d := s.machine.Deadline(); d == 0 || g.Fair(now, d-from, contract) {
+		return v
+	}
+	return outcome.Unprocessed
 }
 
 // endedAt returns the time at the end of the call. Most succeed at once, and

@@ -16,6 +16,8 @@
 //     place, and a place in flight, are never given back.
 //   - [Breaker.Answered] when a stream has its first message: it may last for
 //     hours, and a trial is over when the service answers.
+//   - [Breaker.Fair] before Done for a call that ran out of time. One that never
+//     had enough is to be given to Done as one that says nothing.
 //
 // In a dry run it does what it would do, denies nothing, and leaves out of its
 // counts the calls that it would have denied: so it decides as it would if it
@@ -79,6 +81,7 @@ type Breaker struct {
 	policy policy.Breaker
 	counts window.Counts[event] // since the circuit last changed
 	row    int                  // failures since the last success
+	pace   pace
 	circuit
 }
 

@@ -9,7 +9,7 @@ import (
 // A Ticket is what an admitted call holds until it is done. The zero Ticket
 // holds nothing.
 type Ticket struct {
-	at      time.Duration // when the call was admitted, since the breaker was made
+	at      time.Duration // when the call was admitted
 	epoch   uint32        // of the circuit then
 	dice    uint32        // for the length of an opening that the call brings about
 	counted bool          // its result counts
@@ -146,6 +146,9 @@ func (b *Breaker) Done(now time.Duration, t Ticket, v outcome.Verdict) *Change {
 	}
 	var c *Change
 	b.mu.Lock()
+	if result == outcome.CountSuccess {
+		b.pace.follow(now, b.policy.Window, now-t.at)
+	}
 	switch {
 	case t.epoch != b.epoch: // it says nothing of what the service is now
 	case t.trial:
