@@ -11,8 +11,8 @@ type alarm struct {
 }
 
 // in has do run after d, or sooner if that was asked for already.
-func (a *alarm) in(b *fleet, d time.Duration, do func()) {
-	at := b.channel.clock() + d
+func (a *alarm) in(b *fleetBalancer, d time.Duration, do func()) {
+	at := b.fleet.clock() + d
 	if b.closed || a.set && a.at <= at {
 		return
 	}
@@ -26,10 +26,10 @@ func (a *alarm) in(b *fleet, d time.Duration, do func()) {
 
 // ring is run by the timer. It may have waited for mu while the alarm was put
 // off: then the timer runs once more.
-func (a *alarm) ring(b *fleet, do func()) {
+func (a *alarm) ring(b *fleetBalancer, do func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if a.set && !b.closed && b.channel.clock() >= a.at {
+	if a.set && !b.closed && b.fleet.clock() >= a.at {
 		a.set = false
 		do()
 	}

@@ -11,10 +11,10 @@ import (
 // it early.
 func TestAnAlarmThatWasPutOffDoesNotRingBeforeItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &fleet{channel: &Channel{epoch: time.Now().Add(-1)}}
+		b := &fleetBalancer{fleet: &Fleet{cfg: fleetConfig{Epoch: time.Now().Add(-1)}}}
 		var a alarm
 		var rang []time.Duration
-		ring := func() { rang = append(rang, b.channel.clock()-1) }
+		ring := func() { rang = append(rang, b.fleet.clock()-1) }
 		heard := func() []time.Duration {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -215,7 +215,7 @@ func (a *attemptState) picked(e *endpoint, counts, avoided bool) {
 	}
 	a.mu.Unlock()
 	if watch {
-		e.fleet.checkSoon()
+		e.CheckSoon()
 	}
 }
 
@@ -260,9 +260,7 @@ func (a *attemptState) testify(e outcome.Evidence, unanswered bool) {
 	if a.call.policy.Streaming {
 		latency = ejection.Untimed
 	}
-	if at.record.Add(now, e, latency) {
-		at.fleet.sweepSoon()
-	}
+	at.Testify(now, e, latency)
 }
 
 // done is called by grpc-go when a stream ends, and when a pick turned out to

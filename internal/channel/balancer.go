@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/balancer/base"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/resolver"
 
@@ -31,30 +32,30 @@ type builder struct{}
 func (builder) Name() string { return policyName }
 
 func (builder) Build(cc balancer.ClientConn, opts balancer.BuildOptions) balancer.Balancer {
-	b := &fleet{cc: cc, byKey: make(map[string]*endpoint), drains: make(map[*endpoint]*time.Timer)}
+	b := &fleetBalancer{cc: cc, byKey: make(map[string]*endpoint), drains: make(map[*endpoint]*time.Timer)}
 	if creds, ok := opts.DialCreds.(*transportCredentials); ok {
-		channel := creds.channel.cfg.Table.Channel
-		b.channel = creds.channel
-		b.ejection = ejection.New(channel.Balance.Ejection)
-		b.liveness = liveness.New(channel.Connection.Liveness)
-		if channel.Balance.HashMaxLoadPercent > 0 {
+		p := &creds.fleet.cfg.Policy
+		b.fleet = creds.fleet
+		b.ejection = ejection.New(p.Balance.Ejection)
+		b.liveness = liveness.New(p.Connection.Liveness)
+		if p.Balance.HashMaxLoadPercent > 0 {
 			b.load = new(balance.Fleet)
 		}
 	}
 	return b
 }
 
-// A fleet is the balancer of one channel: one sub-connection for each endpoint
+// A fleetBalancer is the balancer of one fleet: one sub-connection for each endpoint
 // that is in use, all connected, and a picker over those that are ready.
 //
 // grpc-go calls it from one goroutine at a time, but timers are other ones;
 // hence mu, which guards everything below it. mu is held while calling into
 // grpc-go, which never calls a balancer while it holds a lock that such calls
 // take. Observers run on a goroutine of their own.
-type fleet struct {
-	cc      balancer.ClientConn
-	channel *Channel
-	load    *balance.Fleet // what bounds loads, nil if nothing does
+type fleetBalancer struct {
+	cc    balancer.ClientConn
+	fleet *Fleet
+	load  *balance.Fleet // what bounds loads, nil if nothing does
 
 	mu        sync.Mutex
 	byKey     map[string]*endpoint
@@ -90,18 +91,14 @@ type fleet struct {
 var errNoChannel = fmt.Errorf("the balancer %q works only in channels that surefoot.NewClient makes", policyName)
 
 // tell has observers told of e. mu is held, which keeps the order.
-func (b *fleet) tell(e observe.EndpointChange) {
-	if hook := b.channel.cfg.Observer.Endpoint; hook != nil {
-		b.channel.later(func() { hook(e) })
-	}
-}
+func (b *fleetBalancer) tell(e observe.EndpointChange) { b.fleet.cfg.Changed(e) }
 
 // UpdateClientConnState applies what the resolver found: it connects endpoints
 // that are new, lets go of those that are gone and leaves the others alone. An
 // empty update is refused, so that an empty answer never empties a fleet.
-func (b *fleet) UpdateClientConnState(s balancer.ClientConnState) error {
-	if b.channel == nil {
-		b.cc.UpdateState(balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{errNoChannel}})
+func (b *fleetBalancer) UpdateClientConnState(s balancer.ClientConnState) error {
+	if b.fleet == nil {
+		b.cc.UpdateState(balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: base.NewErrPicker(errNoChannel)})
 		return balancer.ErrBadResolverState
 	}
 	b.mu.Lock()
@@ -118,7 +115,7 @@ func (b *fleet) UpdateClientConnState(s balancer.ClientConnState) error {
 }
 
 // list makes found the endpoints that are listed. mu is held.
-func (b *fleet) list(found []resolver.Endpoint) {
+func (b *fleetBalancer) list(found []resolver.Endpoint) {
 	before := b.endpoints
 	b.update++
 	endpoints := slices.Grow(b.spare, len(found))
@@ -142,7 +139,7 @@ func (b *fleet) list(found []resolver.Endpoint) {
 		} else if e = b.known(f); e == nil {
 			e = newEndpoint(b, *f)
 			if err := b.add(e); err != nil {
-				b.channel.later(func() { b.channel.problem(fmt.Errorf("connect to %s: %w", e.addr, err)) })
+				b.fleet.cfg.Problem(fmt.Errorf("connect to %s: %w", e.addr, err))
 				continue
 			}
 			fresh = append(fresh, e)
@@ -161,7 +158,7 @@ func (b *fleet) list(found []resolver.Endpoint) {
 		changed = changed || e.found.Attributes != f.Attributes || e.leaving
 		if e.found.Attributes != f.Attributes {
 			e.found.Attributes = f.Attributes
-			e.regroup(b.channel)
+			e.regroup(b.fleet)
 		}
 		endpoints = append(endpoints, e)
 	}
@@ -193,7 +190,7 @@ func (b *fleet) list(found []resolver.Endpoint) {
 }
 
 // stay keeps those that were leaving and are listed again. mu is held.
-func (b *fleet) stay() {
+func (b *fleetBalancer) stay() {
 	b.leaving = slices.DeleteFunc(b.leaving, func(e *endpoint) bool {
 		e.leaving = e.named != b.update
 		return !e.leaving
@@ -204,7 +201,7 @@ func (b *fleet) stay() {
 }
 
 // known returns the endpoint with the addresses of f, nil if there is none.
-func (b *fleet) known(f *resolver.Endpoint) *endpoint {
+func (b *fleetBalancer) known(f *resolver.Endpoint) *endpoint {
 	for e := b.byKey[key(*f)]; e != nil; e = e.next {
 		if sameAddresses(e.found.Addresses, f.Addresses) {
 			return e
@@ -214,7 +211,7 @@ func (b *fleet) known(f *resolver.Endpoint) *endpoint {
 }
 
 // add makes the sub-connection of e, not connected. mu is held.
-func (b *fleet) add(e *endpoint) error {
+func (b *fleetBalancer) add(e *endpoint) error {
 	//nolint:staticcheck // deprecated for lists of several addresses; there is no other way yet
 	conn, err := b.cc.NewSubConn(e.addresses(), balancer.NewSubConnOptions{
 		StateListener: func(s balancer.SubConnState) { b.onState(e, s) },
@@ -231,9 +228,9 @@ func (b *fleet) add(e *endpoint) error {
 
 // connect connects endpoints that are new, in an order by chance, because
 // other clients learn of them at the same time. mu is held.
-func (b *fleet) connect(fresh []*endpoint) {
+func (b *fleetBalancer) connect(fresh []*endpoint) {
 	for i := len(fresh) - 1; i > 0; i-- {
-		j := int(b.channel.cfg.Random() % uint64(i+1))
+		j := int(b.fleet.cfg.Random() % uint64(i+1))
 		fresh[i], fresh[j] = fresh[j], fresh[i]
 	}
 	for _, e := range fresh {
@@ -243,7 +240,7 @@ func (b *fleet) connect(fresh []*endpoint) {
 
 // onState follows the state of one connection. A failing endpoint stays so
 // until it is ready: that it tries again is no news.
-func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
+func (b *fleetBalancer) onState(e *endpoint, s balancer.SubConnState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || e.state == connectivity.Shutdown {
@@ -275,7 +272,7 @@ func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
 	e.state = is
 	if s.ConnectionError != nil {
 		b.lastErr = fmt.Errorf("%s: %v", e.addr, s.ConnectionError) //nolint:errorlint // see failPicker
-		b.channel.readiness.noteFirst(b.lastErr)
+		b.fleet.readiness.noteFirst(b.lastErr)
 	}
 	switch {
 	case is == connectivity.Ready:
@@ -287,8 +284,8 @@ func (b *fleet) onState(e *endpoint, s balancer.SubConnState) {
 	}
 }
 
-func (b *fleet) onReady(e *endpoint) {
-	e.readyAt = b.channel.clock()
+func (b *fleetBalancer) onReady(e *endpoint) {
+	e.readyAt = b.fleet.clock()
 	e.record.Reconnected(e.readyAt)
 	b.suspected(e, false)
 	e.SetOut(b.out(e))
@@ -304,7 +301,7 @@ func (b *fleet) onReady(e *endpoint) {
 	b.look()
 }
 
-func (b *fleet) onLoss(e *endpoint) {
+func (b *fleetBalancer) onLoss(e *endpoint) {
 	e.SetLost(true)
 	if e.leaving {
 		b.leaving = slices.DeleteFunc(b.leaving, func(o *endpoint) bool { return o == e })
@@ -322,14 +319,14 @@ func (b *fleet) onLoss(e *endpoint) {
 
 // ask has the names looked up again if half of the endpoints are of no use.
 // The resolver limits how often that happens.
-func (b *fleet) ask() {
+func (b *fleetBalancer) ask() {
 	if 2*(b.ready-len(b.leaving)-b.outs) <= len(b.endpoints) {
 		b.cc.ResolveNow(resolver.ResolveNowOptions{})
 	}
 }
 
 // count keeps ready.
-func (b *fleet) count(s connectivity.State, n int) {
+func (b *fleetBalancer) count(s connectivity.State, n int) {
 	if s == connectivity.Ready {
 		b.ready += n
 	}
@@ -344,8 +341,8 @@ func failing(s connectivity.State) int {
 
 // ResolverError fails calls only while there is no endpoint at all, which
 // comes about when the resolver says that those it gave must not be used.
-func (b *fleet) ResolverError(err error) {
-	if b.channel == nil {
+func (b *fleetBalancer) ResolverError(err error) {
+	if b.fleet == nil {
 		return
 	}
 	b.mu.Lock()
@@ -360,15 +357,15 @@ func (b *fleet) ResolverError(err error) {
 	if len(b.endpoints) > 0 {
 		return
 	}
-	b.resolver = fmt.Errorf("no endpoints of %s: %v", b.channel.cfg.Target, err) //nolint:errorlint // see failPicker
+	b.resolver = fmt.Errorf("no endpoints of %s: %v", b.fleet.cfg.Target, err) //nolint:errorlint // see failPicker
 	b.publish()
 }
 
 // UpdateSubConnState is never called: every sub-connection has a listener.
-func (b *fleet) UpdateSubConnState(balancer.SubConn, balancer.SubConnState) {}
+func (b *fleetBalancer) UpdateSubConnState(balancer.SubConn, balancer.SubConnState) {}
 
 // ExitIdle connects what is idle.
-func (b *fleet) ExitIdle() {
+func (b *fleetBalancer) ExitIdle() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, e := range b.endpoints {
@@ -380,7 +377,7 @@ func (b *fleet) ExitIdle() {
 }
 
 // Close stops the timers. grpc-go closes the connections itself, all at once.
-func (b *fleet) Close() {
+func (b *fleetBalancer) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
@@ -394,8 +391,8 @@ func (b *fleet) Close() {
 	for _, t := range b.drains {
 		t.Stop()
 	}
-	if b.channel != nil {
-		b.channel.ready.Store(nil)
+	if b.fleet != nil {
+		b.fleet.ready.Store(nil)
 	}
 }
 

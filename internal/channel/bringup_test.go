@@ -86,7 +86,7 @@ func testChannel(t testing.TB) *Channel {
 }
 
 func (c *Channel) balancer(cc balancer.ClientConn) balancer.Balancer {
-	return builder{}.Build(cc, balancer.BuildOptions{DialCreds: &transportCredentials{c.cfg.Credentials, c}})
+	return builder{}.Build(cc, balancer.BuildOptions{DialCreds: c.fleet.Credentials(c.cfg.Credentials)})
 }
 
 func endpointsOf(n int) []resolver.Endpoint {
@@ -138,7 +138,7 @@ func BenchmarkUpdateOneAddress(b *testing.B) {
 				}
 				_ = bal.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: set}, BalancerConfig: cfg})
 				cc.settle()
-				if f, ok := bal.(*fleet); ok { // each pays for its own picker
+				if f, ok := bal.(*fleetBalancer); ok { // each pays for its own picker
 					f.mu.Lock()
 					if f.pending.set {
 						f.publish()

@@ -78,7 +78,7 @@ func (c *Channel) newCall(ctx context.Context, method string, m *method, p *poli
 		s.machine.Restrict()
 	}
 	if s.machine.Repeatable() {
-		c.repeatableSeen(s.start)
+		c.fleet.RepeatableSeen(s.start)
 	}
 	return s
 }
@@ -349,6 +349,6 @@ func (s *callState) avoided(a *attemptState) []*balance.Endpoint {
 
 // fresh reports whether an endpoint is ready that is not to be avoided.
 func (c *Channel) fresh(avoid []*balance.Endpoint) bool {
-	p := c.ready.Load()
-	return p != nil && p.engine.Fresh(balance.Request{Avoid: avoid})
+	p := c.fleet.Picker()
+	return p != nil && p.Fresh(avoid)
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/channel/overrides"
 	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
-	"github.com/surefoot-rpc/surefoot/internal/engine/subset"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
@@ -55,26 +54,19 @@ type Channel struct {
 	budget *attempt.Budget
 	xds    bool // xDS balances, not we
 	// closed says that the owner closes the client; closing is closed then.
-	closed   atomic.Bool
-	identity subset.Identity
-	epoch    time.Time // when its clock read zero
-	closing  chan struct{}
+	closed  atomic.Bool
+	epoch   time.Time // when its clock read zero
+	closing chan struct{}
 
 	methods  methods
-	groups   groups          // of endpoints
 	timeouts *timeouts.Lists // of attempts
 
-	// ready is the picker in use, nil while no endpoint is ready.
-	ready     atomic.Pointer[picker]
-	readiness readiness
-	// repeatable is when a call was made that may be repeated, to the second.
-	repeatable atomic.Int64
+	// fleet is its endpoints.
+	fleet *Fleet
 	// news is what observers are yet to be told.
 	news news
 	// waker keeps the names up to date while there are calls.
 	waker discovery.Waker
-	// turn is where round robin stands. It outlives pickers and balancers.
-	turn atomic.Uint64
 }
 
 // New returns the channel that cfg describes.
@@ -83,7 +75,6 @@ func New(cfg Config) *Channel {
 	c := &Channel{
 		cfg:      cfg,
 		closing:  make(chan struct{}),
-		identity: identity(cfg),
 		epoch:    epoch,
 		timeouts: timeouts.New(epoch),
 		xds:      strings.HasPrefix(strings.ToLower(cfg.Target), "xds:"),
@@ -91,7 +82,12 @@ func New(cfg Config) *Channel {
 	}
 	c.methods.channel = c
 	c.methods.use(cfg.Table)
-	c.turn.Store(cfg.Random())
+	c.fleet = newFleet(fleetConfig{
+		Target: cfg.Target, Policy: cfg.Table.Channel, Zone: cfg.Zone, Name: cfg.Name, Ordinal: cfg.Ordinal,
+		Epoch: epoch, Random: cfg.Random, Picker: pickerOf,
+		Changed: c.endpointChanged,
+		Problem: func(err error) { c.later(func() { c.problem(err) }) },
+	})
 	return c
 }
 
@@ -131,10 +127,17 @@ func (c *Channel) discovery() discovery.Config {
 	}
 }
 
+// endpointChanged tells the observer of an endpoint.
+func (c *Channel) endpointChanged(e observe.EndpointChange) {
+	if hook := c.cfg.Observer.Endpoint; hook != nil {
+		c.later(func() { hook(e) })
+	}
+}
+
 // discovered tells the observer of a look-up.
 func (c *Channel) discovered(e discovery.Event) {
 	if e.Err != nil && e.Endpoints == 0 {
-		c.readiness.note(e.Err)
+		c.fleet.Note(e.Err)
 	}
 	if hook := c.cfg.Observer.Discovery; hook != nil {
 		c.later(func() {

@@ -12,7 +12,7 @@ import (
 const spread = 100 * time.Millisecond
 
 // connectSoon has e connected as soon as that may be. mu is held.
-func (b *fleet) connectSoon(e *endpoint) {
+func (b *fleetBalancer) connectSoon(e *endpoint) {
 	if b.ready == 0 || e.dialing { // calls may wait for it
 		b.enqueue(e)
 		return
@@ -30,13 +30,13 @@ func (b *fleet) connectSoon(e *endpoint) {
 	})
 }
 
-func (b *fleet) jitter() time.Duration {
-	return time.Duration(b.channel.cfg.Random() % uint64(spread))
+func (b *fleetBalancer) jitter() time.Duration {
+	return time.Duration(b.fleet.cfg.Random() % uint64(spread))
 }
 
 // hurry connects now what waits its turn by chance: the last connection was
 // lost. mu is held.
-func (b *fleet) hurry() {
+func (b *fleetBalancer) hurry() {
 	for _, e := range b.endpoints {
 		if e.stopWaiting() {
 			b.enqueue(e)
@@ -56,7 +56,7 @@ func (e *endpoint) stopWaiting() bool {
 
 // enqueue has e connected when fewer than the limit are being connected. mu is
 // held.
-func (b *fleet) enqueue(e *endpoint) {
+func (b *fleetBalancer) enqueue(e *endpoint) {
 	if e.queued {
 		return
 	}
@@ -66,8 +66,8 @@ func (b *fleet) enqueue(e *endpoint) {
 }
 
 // dial connects those who wait, as many as may be at once. mu is held.
-func (b *fleet) dial() {
-	limit := b.channel.cfg.Table.Channel.Connection.MaxConnecting
+func (b *fleetBalancer) dial() {
+	limit := b.fleet.cfg.Policy.Connection.MaxConnecting
 	for len(b.queue) > 0 && b.dialing < limit && !b.closed {
 		e := b.queue[0]
 		b.queue = b.queue[1:]
@@ -85,7 +85,7 @@ func (b *fleet) dial() {
 }
 
 // dialled says that the connect of e, if there was one, has ended. mu is held.
-func (b *fleet) dialled(e *endpoint) {
+func (b *fleetBalancer) dialled(e *endpoint) {
 	if e.dialing {
 		e.dialing = false
 		b.dialing--

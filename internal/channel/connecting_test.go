@@ -264,8 +264,8 @@ func TestNobodyWaitsForAConnectionToShutDown(t *testing.T) {
 		all := endpointsOf(3)
 		found(t, b, all[:2])
 		cc.subs[0].end(connectivity.TransientFailure)
-		b.(*fleet).sweepSoon()
-		b.(*fleet).checkSoon()
+		b.(*fleetBalancer).sweepSoon()
+		b.(*fleetBalancer).checkSoon()
 		synctest.Wait()
 		if cc.subs[2].shut {
 			t.Error("it is not stuck")
@@ -285,7 +285,7 @@ func TestTheBooksBalance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cc, b, _ := bring(t, 6, &surefootv1.Service{Connection: &surefootv1.Connection{MaxConnecting: new(int32(2))}})
 		defer b.Close()
-		f := b.(*fleet)
+		f := b.(*fleetBalancer)
 		chance := rand.New(rand.NewPCG(1, 2))
 		for step := range 5000 {
 			synctest.Wait()

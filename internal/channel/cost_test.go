@@ -48,7 +48,7 @@ func BenchmarkLayer(b *testing.B) {
 			invoke := func(ctx context.Context, method string, req, reply any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
 				ctx, cancel := context.WithCancel(ctx)
 				defer cancel()
-				r, err := ch.ready.Load().Pick(balancer.PickInfo{Ctx: ctx})
+				r, err := picker{ch.fleet.Picker()}.Pick(balancer.PickInfo{Ctx: ctx})
 				if err == nil && r.Done != nil {
 					r.Done(balancer.DoneInfo{BytesSent: true})
 				}

@@ -11,18 +11,24 @@ import (
 
 // transportCredentials wraps the user's credentials. It does three things that
 // grpc-go offers no other place for: it is how the balancer, which grpc-go
-// builds, finds its channel (balancer.BuildOptions.DialCreds); it sets
+// builds, finds its fleet (balancer.BuildOptions.DialCreds); it sets
 // TCP_USER_TIMEOUT on the bare connection before the handshake, after grpc-go
 // has set it to the keepalive time-out; and it gives the balancer the
 // connection, to watch and to cut.
 type transportCredentials struct {
 	credentials.TransportCredentials
-	channel *Channel
+	fleet *Fleet
+}
+
+// Credentials returns the credentials by which grpc-go is to connect, and to build the
+// balancer of the fleet.
+func (f *Fleet) Credentials(c credentials.TransportCredentials) credentials.TransportCredentials {
+	return &transportCredentials{c, f}
 }
 
 func (t *transportCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	if err := socket.SetUserTimeout(conn, t.channel.cfg.Table.Channel.Connection.UserTimeout()); err != nil {
-		t.channel.problem(err)
+	if err := socket.SetUserTimeout(conn, t.fleet.cfg.Policy.Connection.UserTimeout()); err != nil {
+		t.fleet.cfg.Problem(err)
 	}
 	secure, info, err := t.TransportCredentials.ClientHandshake(ctx, authority, conn)
 	if err != nil {
@@ -38,7 +44,7 @@ func (t *transportCredentials) ClientHandshake(ctx context.Context, authority st
 }
 
 func (t *transportCredentials) Clone() credentials.TransportCredentials {
-	return &transportCredentials{t.TransportCredentials.Clone(), t.channel}
+	return &transportCredentials{t.TransportCredentials.Clone(), t.fleet}
 }
 
 // UsesXDS reports what the wrapped credentials say, which grpc-go's xDS

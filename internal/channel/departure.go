@@ -15,7 +15,7 @@ const farewellAfter = 10 * time.Second
 
 // depart lets go of an endpoint that is no longer listed: at once if it has no
 // connection, else when enough of the others have one. mu is held.
-func (b *fleet) depart(e *endpoint) {
+func (b *fleetBalancer) depart(e *endpoint) {
 	if !e.ready() {
 		b.drop(e)
 		return
@@ -27,7 +27,7 @@ func (b *fleet) depart(e *endpoint) {
 
 // sayFarewell drops those that leave when they were used for that long, but never the
 // last that work. mu is held.
-func (b *fleet) sayFarewell() {
+func (b *fleetBalancer) sayFarewell() {
 	if b.ready == b.leavingReady() {
 		b.farewell.in(b, farewellAfter, b.sayFarewell)
 		return
@@ -38,12 +38,12 @@ func (b *fleet) sayFarewell() {
 
 // settled reports whether enough listed endpoints are ready to do without
 // those that leave: as many as keep the fleet out of panic. mu is held.
-func (b *fleet) settled() bool {
+func (b *fleetBalancer) settled() bool {
 	ready := b.ready - b.leavingReady()
-	return ready > 0 && ready*100 >= len(b.endpoints)*b.channel.cfg.Table.Channel.Balance.PanicPercent
+	return ready > 0 && ready*100 >= len(b.endpoints)*b.fleet.cfg.Policy.Balance.PanicPercent
 }
 
-func (b *fleet) leavingReady() int {
+func (b *fleetBalancer) leavingReady() int {
 	n := 0
 	for _, e := range b.leaving {
 		if e.ready() {
@@ -54,7 +54,7 @@ func (b *fleet) leavingReady() int {
 }
 
 // dismiss drops those that leave. Their calls go on. mu is held.
-func (b *fleet) dismiss() {
+func (b *fleetBalancer) dismiss() {
 	for _, e := range b.leaving {
 		b.drop(e)
 	}
@@ -63,7 +63,7 @@ func (b *fleet) dismiss() {
 }
 
 // drop ends an endpoint. Its calls have the drain time to end. mu is held.
-func (b *fleet) drop(e *endpoint) {
+func (b *fleetBalancer) drop(e *endpoint) {
 	b.tell(b.change(e, word(e.state), "gone", nil))
 	b.count(e.state, -1)
 	b.ejected(e, false)
@@ -77,7 +77,7 @@ func (b *fleet) drop(e *endpoint) {
 	// grpc-go says GOAWAY first, and waits for up to five seconds for a writer that
 	// is stuck on a dead peer. Calls would wait with it, for mu.
 	go e.conn.Shutdown()
-	wire, limit := e.wire.Load(), b.channel.cfg.Table.Channel.Connection.Drain
+	wire, limit := e.wire.Load(), b.fleet.cfg.Policy.Connection.Drain
 	if wire == nil || limit == 0 {
 		return
 	}
@@ -90,7 +90,7 @@ func (b *fleet) drop(e *endpoint) {
 }
 
 // forget takes e out of byKey. mu is held.
-func (b *fleet) forget(e *endpoint) {
+func (b *fleetBalancer) forget(e *endpoint) {
 	k := key(e.found)
 	if b.byKey[k] == e {
 		if e.next == nil {
@@ -108,6 +108,6 @@ func (b *fleet) forget(e *endpoint) {
 	}
 }
 
-func (b *fleet) change(e *endpoint, from, to string, err error) observe.EndpointChange {
-	return observe.EndpointChange{Target: b.channel.cfg.Target, Endpoint: e.addr, From: from, To: to, Err: err}
+func (b *fleetBalancer) change(e *endpoint, from, to string, err error) observe.EndpointChange {
+	return observe.EndpointChange{Target: b.fleet.cfg.Target, Endpoint: e.addr, From: from, To: to, Err: err}
 }

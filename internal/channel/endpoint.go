@@ -15,17 +15,18 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/ejection"
+	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 )
 
 // An endpoint is one resolved backend and its connection. What has no comment
-// belongs to its fleet and is guarded by the fleet's mu.
+// belongs to its balancer and is guarded by the balancer's mu.
 type endpoint struct {
 	balance.Endpoint // atomics, for pickers
 
-	fleet  *fleet                            // constant
-	addr   string                            // its own first address, for people; constant
-	record ejection.Record                   // what attempts said; atomics
-	wire   atomic.Pointer[socket.Connection] // the connection of today, nil before the first
+	balancer *fleetBalancer                    // constant
+	addr     string                            // its own first address, for people; constant
+	record   ejection.Record                   // what attempts said; atomics
+	wire     atomic.Pointer[socket.Connection] // the connection of today, nil before the first
 
 	// What an update and a new picker look at lies together: of a large fleet,
 	// each cache line that they need not touch counts. (Eight bytes more, and an
@@ -53,12 +54,12 @@ type endpointKey struct{}
 func (e *endpoint) Equal(o any) bool { return e == o }
 
 // newEndpoint returns an endpoint that is not connected.
-func newEndpoint(b *fleet, found resolver.Endpoint) *endpoint {
-	e := &endpoint{fleet: b, found: found, addr: discovery.OwnAddresses(found)[0].Addr}
+func newEndpoint(b *fleetBalancer, found resolver.Endpoint) *endpoint {
+	e := &endpoint{balancer: b, found: found, addr: discovery.OwnAddresses(found)[0].Addr}
 	e.ID, e.Fleet, e.Owner = identify(found), b.load, e
 	e.SetLost(true)
 	if found.Attributes != nil {
-		e.regroup(b.channel)
+		e.regroup(b.fleet)
 	}
 	return e
 }
@@ -82,12 +83,31 @@ func (e *endpoint) weight() uint32 { return max(attribute.Weight(e.found), 1) }
 func (e *endpoint) zone() string { return attribute.Zone(e.found) }
 
 // regroup numbers the group that the resolver says. mu is held.
-func (e *endpoint) regroup(c *Channel) {
-	n, err := c.groups.number(attribute.Group(e.found))
+func (e *endpoint) regroup(f *Fleet) {
+	n, err := f.groups.number(attribute.Group(e.found))
 	if err != nil {
-		c.later(func() { c.problem(err) })
+		f.cfg.Problem(err)
 	}
 	e.group.Store(n)
+}
+
+// CheckSoon has the endpoint's connection looked at soon. It is called when an
+// attempt is sent that wakes a sleeping watch.
+func (e *endpoint) CheckSoon() { e.balancer.checkSoon() }
+
+// Ask has a connection of the endpoint probed. wire may be nil.
+func (e *endpoint) Ask(wire *socket.Connection) {
+	if wire != nil && wire.Life.Ask() {
+		e.CheckSoon()
+	}
+}
+
+// Testify tells the endpoint what the end of an attempt on it says of it. now is on
+// the channel's clock; latency may be ejection.Untimed.
+func (e *endpoint) Testify(now time.Duration, v outcome.Evidence, latency time.Duration) {
+	if e.record.Add(now, v, latency) {
+		e.balancer.sweepSoon()
+	}
 }
 
 // ready reports whether the endpoint has a connection.

@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"fmt"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -12,49 +11,6 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/policy"
 )
-
-// maxGroups bounds the groups of a channel: a bit for each, and one for the
-// endpoints of no group.
-const maxGroups = 63
-
-// groups numbers the groups of endpoints that the resolver names, from 1. A
-// number is never given to another group, or its breakers would be another's.
-type groups struct {
-	mu      sync.Mutex
-	numbers map[string]uint32
-	names   [maxGroups + 1]string // written before its number is given away
-	full    bool                  // which was told
-
-	// present has the bit of each group that has a connection.
-	present atomic.Uint64
-}
-
-// number returns the number of the group with this name, 0 for no group, and
-// why it has none though it has a name.
-func (g *groups) number(name string) (uint32, error) {
-	if name == "" {
-		return 0, nil
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if n := g.numbers[name]; n != 0 {
-		return n, nil
-	}
-	if len(g.numbers) == maxGroups {
-		told := g.full
-		g.full = true
-		if told {
-			return 0, nil
-		}
-		return 0, fmt.Errorf("the resolver names more than %d groups of endpoints: %q and those that follow have no breaker of their own", maxGroups, name)
-	}
-	if g.numbers == nil {
-		g.numbers = make(map[string]uint32)
-	}
-	n := uint32(len(g.numbers) + 1)
-	g.numbers[name], g.names[n] = n, name
-	return n, nil
-}
 
 // A groupGuards is the breakers of one method for each group of endpoints. They
 // know circuits alone; what the service refuses, and how many calls are in
@@ -95,7 +51,7 @@ func (g *groupGuards) of(n uint32) *guard {
 	if b := g.each[n].Load(); b != nil {
 		return b
 	}
-	b := &guard{Breaker: breaker.New(g.policy, g.channel.clock()), channel: g.channel, method: g.method, group: g.channel.groups.names[n]}
+	b := &guard{Breaker: breaker.New(g.policy, g.channel.clock()), channel: g.channel, method: g.method, group: g.channel.fleet.Group(n)}
 	g.each[n].Store(b)
 	return b
 }
@@ -103,7 +59,7 @@ func (g *groupGuards) of(n uint32) *guard {
 // shut returns the groups whose breaker admits no attempt now, and those whose
 // breaker is waiting for a trial.
 func (g *groupGuards) shut(now time.Duration) (shut, due uint64) {
-	for rest := g.channel.groups.present.Load() &^ 1; rest != 0; rest &= rest - 1 {
+	for rest := g.channel.fleet.Groups() &^ 1; rest != 0; rest &= rest - 1 {
 		n := bits.TrailingZeros64(rest)
 		b := g.each[n].Load()
 		switch {
@@ -121,7 +77,7 @@ func (g *groupGuards) shut(now time.Duration) (shut, due uint64) {
 // admits no attempt.
 func (g *groupGuards) closed(now time.Duration) bool {
 	shut, _ := g.shut(now)
-	return shut != 0 && shut == g.channel.groups.present.Load()
+	return shut != 0 && shut == g.channel.fleet.Groups()
 }
 
 // A stake is what an attempt holds of the breaker of its group.
@@ -133,12 +89,12 @@ type stake struct {
 
 // guide has the pick of a keep away from the groups whose breaker is open, or
 // go to one that needs a trial: the first attempts of calls are those.
-func (p *picker) guide(a *attemptState, req *balance.Request) {
+func (a *attemptState) guide(req *balance.Request) {
 	a.settleGroup(outcome.Abandoned).tell() // of a pick that came to nothing
 	if a.call.policy.Breaker.DryRun {
 		return
 	}
-	now, g := p.channel.clock(), a.call.groups
+	now, g := a.call.channel.clock(), a.call.groups
 	shut, due := g.shut(now)
 	req.Shut = shut | due
 	if due == 0 || a.number > 1 {
@@ -146,7 +102,7 @@ func (p *picker) guide(a *attemptState, req *balance.Request) {
 	}
 	n := uint32(bits.TrailingZeros64(due))
 	b := g.of(n)
-	t, d, c := b.Allow(now, p.channel.cfg.Random())
+	t, d, c := b.Allow(now, a.call.channel.cfg.Random())
 	if d.Reason == breaker.Admitted {
 		req.Shut = ^(uint64(1) << n)
 		a.enter(&stake{b, t, n})

@@ -14,20 +14,20 @@ import (
 const firstLook = 20 * time.Millisecond
 
 // look has endpoints and connections looked at soon. mu is held.
-func (b *fleet) look() {
+func (b *fleetBalancer) look() {
 	b.sweeping.in(b, firstLook, b.sweep)
 	b.checking.in(b, firstLook, b.check)
 }
 
 // sweepSoon is called by attempts whose end is reason to judge an endpoint.
-func (b *fleet) sweepSoon() {
+func (b *fleetBalancer) sweepSoon() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sweeping.in(b, 0, b.sweep)
 }
 
 // sweep ejects endpoints and lets them in again. mu is held.
-func (b *fleet) sweep() {
+func (b *fleetBalancer) sweep() {
 	if b.single() {
 		return
 	}
@@ -39,8 +39,8 @@ func (b *fleet) sweep() {
 		}
 	}
 	b.judged, b.records = connected, records
-	now := b.channel.clock()
-	changes, next := b.ejection.Sweep(now, records, b.channel.cfg.Random())
+	now := b.fleet.clock()
+	changes, next := b.ejection.Sweep(now, records, b.fleet.cfg.Random())
 	for _, c := range changes {
 		e := connected[c.Index]
 		b.ejected(e, e.record.Out())
@@ -60,14 +60,14 @@ func (b *fleet) sweep() {
 }
 
 // checkSoon is called by attempts that wake a sleeping watch.
-func (b *fleet) checkSoon() {
+func (b *fleetBalancer) checkSoon() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.checking.in(b, 0, b.check)
 }
 
 // check looks for connections that are silent. mu is held.
-func (b *fleet) check() {
+func (b *fleetBalancer) check() {
 	if b.single() {
 		return
 	}
@@ -82,7 +82,7 @@ func (b *fleet) check() {
 		}
 	}
 	b.judged, b.watched = connected, watched
-	now := b.channel.clock()
+	now := b.fleet.clock()
 	orders, next := b.liveness.Check(now, watched)
 	changed := false // who is to be picked
 	for _, o := range orders {
@@ -98,7 +98,7 @@ func (b *fleet) check() {
 
 // obey does what was decided about a silent connection. It reports whether
 // that changes who is to be picked. mu is held.
-func (b *fleet) obey(e *endpoint, o liveness.Order) (changed bool) {
+func (b *fleetBalancer) obey(e *endpoint, o liveness.Order) (changed bool) {
 	wire, was := e.wire.Load(), e.suspected
 	switch o.Action {
 	case liveness.Suspect:
@@ -111,7 +111,7 @@ func (b *fleet) obey(e *endpoint, o liveness.Order) (changed bool) {
 		b.probe(e, wire, o.Probe)
 	case liveness.Condemn:
 		b.tell(b.because(e, "suspect", "condemned", "a probe was sent and nothing is read"))
-		if !b.channel.cfg.Table.Channel.Connection.Liveness.DryRun {
+		if !b.fleet.cfg.Policy.Connection.Liveness.DryRun {
 			wire.Cut()
 		}
 	case liveness.Inconclusive: // another may follow
@@ -120,7 +120,7 @@ func (b *fleet) obey(e *endpoint, o liveness.Order) (changed bool) {
 	return e.suspected != was
 }
 
-func (b *fleet) because(e *endpoint, from, to, why string) observe.EndpointChange {
+func (b *fleetBalancer) because(e *endpoint, from, to, why string) observe.EndpointChange {
 	c := b.change(e, from, to, nil)
 	c.Why = why
 	return c

@@ -85,7 +85,7 @@ func (s *callState) lacks(a *attemptState) {
 	a.mu.Lock()
 	e := a.endpoint
 	a.mu.Unlock()
-	if p := s.channel.ready.Load(); e != nil && p != nil {
-		s.of.learnt.lacking.add(e, len(p.entries))
+	if p := s.channel.fleet.Picker(); e != nil && p != nil {
+		s.of.learnt.lacking.add(e, p.Len())
 	}
 }

@@ -20,7 +20,7 @@ func TestGoneEndpointsAreForgotten(t *testing.T) {
 				cc := &fakeConn{}
 				bal := testChannel(t).balancer(cc)
 				defer bal.Close()
-				b, ok := bal.(*fleet)
+				b, ok := bal.(*fleetBalancer)
 				if !ok {
 					t.Fatalf("%T", bal)
 				}

@@ -50,7 +50,7 @@ func (c *Channel) DialOptions() []grpc.DialOption {
 		grpc.WithLocalDNSResolution(),
 		// What was learnt of a fleet must outlive a quiet night.
 		grpc.WithIdleTimeout(0),
-		grpc.WithTransportCredentials(&transportCredentials{c.cfg.Credentials, c}),
+		grpc.WithTransportCredentials(c.fleet.Credentials(c.cfg.Credentials)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           reconnect,
 			MinConnectTimeout: connection.ConnectTimeout,

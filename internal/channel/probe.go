@@ -20,8 +20,8 @@ const patienceOfProbe = 4
 
 // probe asks the peer of e for a sign of life, on that connection alone. mu is
 // held. The goroutine ends with the probe's deadline at the latest.
-func (b *fleet) probe(e *endpoint, wire *socket.Connection, number uint64) {
-	timeout := patienceOfProbe * b.channel.cfg.Table.Channel.Connection.Liveness.ProbeTimeout
+func (b *fleetBalancer) probe(e *endpoint, wire *socket.Connection, number uint64) {
+	timeout := patienceOfProbe * b.fleet.cfg.Policy.Connection.Liveness.ProbeTimeout
 	stub, release := e.conn.GetOrBuildProducer(proberBuilder{})
 	go func() {
 		defer release()

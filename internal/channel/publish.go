@@ -16,70 +16,70 @@ import (
 const coalesce = 5 * time.Millisecond
 
 // publishSoon publishes after the coalescing time. mu is held.
-func (b *fleet) publishSoon() { b.pending.in(b, coalesce, b.publish) }
+func (b *fleetBalancer) publishSoon() { b.pending.in(b, coalesce, b.publish) }
 
 // publishLoss makes a lost endpoint known at once: a call that picked it waits
 // in grpc-go for the next picker. The picker in use passes over lost endpoints
 // already, so its copy will do until one is built without them; the loss of
 // half a fleet then costs little. mu is held.
-func (b *fleet) publishLoss() {
-	p := b.channel.ready.Load()
+func (b *fleetBalancer) publishLoss() {
+	p := b.fleet.ready.Load()
 	if p == nil || b.ready == 0 {
 		b.publish()
 		return
 	}
 	again := *p
-	b.cc.UpdateState(balancer.State{ConnectivityState: connectivity.Ready, Picker: &again})
-	b.channel.ready.Store(&again)
+	b.cc.UpdateState(balancer.State{ConnectivityState: connectivity.Ready, Picker: b.fleet.cfg.Picker(&again, nil)})
+	b.fleet.ready.Store(&again)
 	b.publishSoon()
 }
 
 // publish gives grpc-go the picker for the present state. mu is held.
-func (b *fleet) publish() {
+func (b *fleetBalancer) publish() {
 	b.pending.stop()
-	state := balancer.State{ConnectivityState: connectivity.Connecting, Picker: waitPicker{}}
-	var p *picker
+	var (
+		state = connectivity.Connecting
+		p     *Picker
+		err   error
+	)
 	switch {
 	case b.ready > 0:
-		p = b.picker()
-		state = balancer.State{ConnectivityState: connectivity.Ready, Picker: p}
+		state, p = connectivity.Ready, b.picker()
 	case len(b.endpoints) == 0 && b.resolver != nil:
-		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{b.resolver}}
+		state, err = connectivity.TransientFailure, b.resolver
 	case len(b.endpoints) > 0 && b.failing == len(b.endpoints):
-		state = balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failPicker{
-			fmt.Errorf("none of %d endpoints can be connected; the last error: %w", len(b.endpoints), b.lastErr),
-		}}
+		state = connectivity.TransientFailure
+		err = fmt.Errorf("none of %d endpoints can be connected; the last error: %w", len(b.endpoints), b.lastErr)
 	}
-	if f, failing := state.Picker.(failPicker); failing {
-		b.channel.readiness.note(f.err)
+	if err != nil {
+		b.fleet.readiness.note(err)
 	}
 	if p == nil {
-		b.channel.ready.Store(nil)
-		b.cc.UpdateState(state)
-		return
+		b.fleet.ready.Store(nil)
 	}
-	// Who sees it must find that grpc-go picks with it.
-	b.cc.UpdateState(state)
-	b.channel.ready.Store(p)
-	b.channel.readiness.ready()
+	b.cc.UpdateState(balancer.State{ConnectivityState: state, Picker: b.fleet.cfg.Picker(p, err)})
+	if p != nil { // who sees it must find that grpc-go picks with it
+		b.fleet.ready.Store(p)
+		b.fleet.readiness.ready()
+	}
 }
 
 // single reports whether the one endpoint may stand for many.
-func (b *fleet) single() bool {
-	return len(b.endpoints) <= 1 || b.channel.cfg.Table.Channel.Connection.SingleEndpoint
+func (b *fleetBalancer) single() bool {
+	return len(b.endpoints) <= 1 || b.fleet.cfg.Policy.Connection.SingleEndpoint
 }
 
 // out reports whether e is to be picked only if no other is left.
-func (b *fleet) out(e *endpoint) bool {
+func (b *fleetBalancer) out(e *endpoint) bool {
 	return (e.ejected || e.suspected) && !b.panics && !b.single()
 }
 
 // ejected says whether e is ejected, suspected whether its connection is
 // suspected of being dead. mu is held.
-func (b *fleet) ejected(e *endpoint, is bool)   { b.mark(e, &e.ejected, is) }
-func (b *fleet) suspected(e *endpoint, is bool) { b.mark(e, &e.suspected, is) }
+func (b *fleetBalancer) ejected(e *endpoint, is bool)   { b.mark(e, &e.ejected, is) }
+func (b *fleetBalancer) suspected(e *endpoint, is bool) { b.mark(e, &e.suspected, is) }
 
-func (b *fleet) mark(e *endpoint, what *bool, is bool) {
+func (b *fleetBalancer) mark(e *endpoint, what *bool, is bool) {
 	was := e.ejected || e.suspected
 	*what = is
 	switch now := e.ejected || e.suspected; {
@@ -93,7 +93,7 @@ func (b *fleet) mark(e *endpoint, what *bool, is bool) {
 
 // assess tells pickers who is out. If fewer than the panic threshold would be
 // left, nobody is: those that are left would be crushed. mu is held.
-func (b *fleet) assess() {
+func (b *fleetBalancer) assess() {
 	if b.outs == 0 {
 		return
 	}
@@ -103,7 +103,7 @@ func (b *fleet) assess() {
 			usable++
 		}
 	}
-	b.panics = usable*100 < len(b.endpoints)*b.channel.cfg.Table.Channel.Balance.PanicPercent
+	b.panics = usable*100 < len(b.endpoints)*b.fleet.cfg.Policy.Balance.PanicPercent
 	for _, e := range b.endpoints {
 		if out := b.out(e); out != e.Out() {
 			e.SetOut(out)
@@ -112,10 +112,10 @@ func (b *fleet) assess() {
 }
 
 // picker returns the picker over the endpoints that are ready. mu is held.
-func (b *fleet) picker() *picker {
+func (b *fleetBalancer) picker() *Picker {
 	b.assess()
-	p := &picker{channel: b.channel}
-	policy := b.channel.cfg.Table.Channel.Balance
+	p := &Picker{fleet: b.fleet}
+	policy := b.fleet.cfg.Policy.Balance
 	l := b.lineUp(policy)
 	if b.outs > 0 {
 		for i, e := range b.endpoints {
@@ -124,7 +124,7 @@ func (b *fleet) picker() *picker {
 			}
 		}
 	}
-	b.channel.groups.present.Store(l.groups)
+	b.fleet.groups.present.Store(l.groups)
 	b.weigh(&l, policy)
 	p.entries = l.entries
 	b.engine(p, policy)
@@ -152,7 +152,7 @@ func (l *lineup) add(e *endpoint) {
 // listed, at its place there, those without a connection too, so that only their
 // own keys move. The others know those that are in; who is out is no part of a
 // rotation, or its neighbour would have the turns of both. mu is held.
-func (b *fleet) lineUp(p policy.Balance) lineup {
+func (b *fleetBalancer) lineUp(p policy.Balance) lineup {
 	if p.Picker == policy.ConsistentHash {
 		l := lineup{entries: make([]balance.Entry, 0, len(b.endpoints)), even: true}
 		for _, e := range b.endpoints {
@@ -183,7 +183,7 @@ func (b *fleet) lineUp(p policy.Balance) lineup {
 }
 
 // engine makes the part of p that decides. mu is held.
-func (b *fleet) engine(p *picker, of policy.Balance) {
+func (b *fleetBalancer) engine(p *Picker, of policy.Balance) {
 	switch of.Picker {
 	case policy.LeastRequest:
 		p.engine, p.counts, p.random = balance.NewLeastRequest(p.entries, of.Choices), true, true
@@ -191,7 +191,7 @@ func (b *fleet) engine(p *picker, of policy.Balance) {
 		p.engine, p.counts, p.random, p.timed = balance.NewPeakEWMA(p.entries), true, true, true
 	case policy.ConsistentHash:
 		var prev balance.Picker
-		if last := b.channel.ready.Load(); last != nil {
+		if last := b.fleet.ready.Load(); last != nil {
 			prev = last.engine
 		}
 		p.order = balance.NewHash(p.entries, balance.HashConfig{MaxLoadPercent: of.HashMaxLoadPercent}, prev)
@@ -199,6 +199,6 @@ func (b *fleet) engine(p *picker, of policy.Balance) {
 		p.counts, p.random, p.header = of.HashMaxLoadPercent > 0, true, of.HashHeader
 		p.keyed = true
 	default:
-		p.engine = balance.NewRoundRobin(p.entries, &b.channel.turn)
+		p.engine = balance.NewRoundRobin(p.entries, &b.fleet.turn)
 	}
 }

@@ -3,7 +3,6 @@ package channel
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,60 +12,6 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 )
-
-// readiness is what calls wait for while no endpoint is ready. Whether one is
-// they see from the picker in use.
-type readiness struct {
-	mu      sync.Mutex
-	changed chan struct{} // closed when an endpoint is ready; nil while nobody waits
-	err     error         // why the last connect, or look-up, failed
-}
-
-// note notes why no endpoint is ready.
-func (r *readiness) note(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.err = err
-}
-
-// noteFirst notes it if nothing else is known.
-func (r *readiness) noteFirst(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err == nil {
-		r.err = err
-	}
-}
-
-// ready wakes those who wait: an endpoint is ready.
-func (r *readiness) ready() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.err = nil
-	if r.changed != nil {
-		close(r.changed)
-		r.changed = nil
-	}
-}
-
-// watch returns what is closed when an endpoint is ready.
-func (r *readiness) watch() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.changed == nil {
-		r.changed = make(chan struct{})
-	}
-	return r.changed
-}
-
-func (r *readiness) why() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err == nil {
-		return "the first connects, or the look-up of its name, are still going on"
-	}
-	return r.err.Error()
-}
 
 // patience returns how long a call with these options may wait for an endpoint
 // in our own hands. 0 leaves it to grpc-go: for a caller who says how, with
@@ -86,7 +31,7 @@ func (c *Channel) patience(opts []grpc.CallOption, bound time.Duration) time.Dur
 // awaitReady waits until an endpoint is ready, for as long as the call may, and
 // returns why there is none. It costs next to nothing while one is.
 func (s *callState) awaitReady() error {
-	if s.patience == 0 || s.channel.ready.Load() != nil {
+	if s.patience == 0 || s.channel.fleet.Picker() != nil {
 		return nil
 	}
 	return s.waitReady()
@@ -104,8 +49,8 @@ func (s *callState) waitReady() error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
-		changed := c.readiness.watch()
-		if c.ready.Load() != nil {
+		changed := c.fleet.Changed()
+		if c.fleet.Picker() != nil {
 			s.waited += c.clock() - begin
 			return nil
 		}
@@ -126,13 +71,13 @@ func (s *callState) unready() error {
 	c, waited, deadline := s.channel, s.waited.Round(time.Millisecond), s.machine.Deadline()
 	switch {
 	case errors.Is(s.ctx.Err(), context.Canceled):
-		return status.Errorf(codes.Canceled, "surefoot: the caller gave up after %v, while no endpoint of %s was ready: %s", waited, c.cfg.Target, c.readiness.why())
+		return status.Errorf(codes.Canceled, "surefoot: the caller gave up after %v, while no endpoint of %s was ready: %s", waited, c.cfg.Target, c.fleet.Why())
 	case c.closed.Load():
 		return status.Errorf(codes.Canceled, "surefoot: the client was closed while no endpoint of %s was ready", c.cfg.Target)
 	case s.ctx.Err() != nil, deadline != 0 && c.clock() >= deadline:
-		return status.Errorf(codes.DeadlineExceeded, "surefoot: the deadline passed after %v, while no endpoint of %s was ready: %s", waited, c.cfg.Target, c.readiness.why())
+		return status.Errorf(codes.DeadlineExceeded, "surefoot: the deadline passed after %v, while no endpoint of %s was ready: %s", waited, c.cfg.Target, c.fleet.Why())
 	default:
-		return status.Errorf(codes.Unavailable, "surefoot: no endpoint of %s was ready within %v (wait_for_ready_ms): %s", c.cfg.Target, waited, c.readiness.why())
+		return status.Errorf(codes.Unavailable, "surefoot: no endpoint of %s was ready within %v (wait_for_ready_ms): %s", c.cfg.Target, waited, c.fleet.Why())
 	}
 }
 

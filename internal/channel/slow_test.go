@@ -54,7 +54,7 @@ func (s *probeStream) RecvMsg(any) error {
 // call is one attempt on the peer, which answers it after d, if it answers.
 func (p *backend) call(e *endpoint, d time.Duration) {
 	if p.wire.Life.Sent() {
-		e.fleet.checkSoon()
+		e.CheckSoon()
 	}
 	p.wire.Life.Written.Add(100)
 	time.Sleep(d) // virtual
@@ -81,7 +81,7 @@ func TestSlowServiceIsLeftInPeace(t *testing.T) {
 				suspects = append(suspects, time.Now())
 			}
 		}
-		b, _ := ch.balancer(cc).(*fleet)
+		b, _ := ch.balancer(cc).(*fleetBalancer)
 		_ = b.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: endpointsOf(n)}})
 		cc.settle()
 		time.Sleep(time.Second)
@@ -134,10 +134,10 @@ func TestSlowServiceIsLeftInPeace(t *testing.T) {
 		if len(suspects) != 1 || suspects[0].Sub(start) > time.Second {
 			t.Errorf("the one that hangs was suspected at %v, want once within a second of %v", suspects, start)
 		}
-		var last *picker
+		var last *Picker
 		b.mu.Lock()
-		if p, ok := cc.states[len(cc.states)-1].Picker.(*picker); ok {
-			last = p
+		if p, ok := cc.states[len(cc.states)-1].Picker.(picker); ok {
+			last = p.ready
 		}
 		b.mu.Unlock()
 		b.Close()

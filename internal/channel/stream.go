@@ -265,7 +265,7 @@ func (s *streamState) open(a *attemptState, cs grpc.ClientStream) openStream {
 	}
 	if s.series != nil {
 		if e, wire := a.route(); e != nil {
-			s.series.Opened(e, func() { e.ask(wire) })
+			s.series.Opened(e, func() { e.Ask(wire) })
 		}
 	}
 	s.mu.Lock()

@@ -80,7 +80,7 @@ func (w *streamWatch) fire() {
 		w.attempt.breakOff(s.End)
 	case s.Probe:
 		if e, wire := w.attempt.route(); e != nil {
-			e.ask(wire)
+			e.Ask(wire)
 		}
 	}
 }
@@ -155,13 +155,6 @@ func (a *attemptState) route() (*endpoint, *socket.Connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.endpoint, a.wire
-}
-
-// ask has a connection of e probed. wire may be nil.
-func (e *endpoint) ask(wire *socket.Connection) {
-	if wire != nil && wire.Life.Ask() {
-		e.fleet.checkSoon()
-	}
 }
 
 // breakOff ends an attempt whose stream has reached a limit.

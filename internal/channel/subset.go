@@ -10,8 +10,8 @@ import (
 // subset returns those of the endpoints that this client uses: all, unless
 // there are more than the contract's bound. Keys must find their endpoint
 // whoever asks, so consistent hashing uses all. mu is held.
-func (b *fleet) subset(found []resolver.Endpoint) []resolver.Endpoint {
-	p := b.channel.cfg.Table.Channel.Balance
+func (b *fleetBalancer) subset(found []resolver.Endpoint) []resolver.Endpoint {
+	p := b.fleet.cfg.Policy.Balance
 	if p.SubsetSize == 0 || len(found) <= p.SubsetSize || p.Picker == policy.ConsistentHash {
 		return found
 	}
@@ -20,7 +20,7 @@ func (b *fleet) subset(found []resolver.Endpoint) []resolver.Endpoint {
 		ids = append(ids, identify(found[i]))
 	}
 	chosen := make([]resolver.Endpoint, 0, p.SubsetSize)
-	for _, i := range subset.Pick(b.channel.identity, ids, p.SubsetSize) {
+	for _, i := range subset.Pick(b.fleet.identity, ids, p.SubsetSize) {
 		chosen = append(chosen, found[i])
 	}
 	return chosen
@@ -33,7 +33,7 @@ func identify(f resolver.Endpoint) uint64 {
 }
 
 // identity returns who the client is among the clients of the same fleet.
-func identity(cfg Config) subset.Identity {
+func identity(cfg fleetConfig) subset.Identity {
 	if cfg.Ordinal >= 0 {
 		return subset.Ordinal(uint64(cfg.Ordinal))
 	}

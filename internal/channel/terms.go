@@ -1,8 +1,6 @@
 package channel
 
 import (
-	"time"
-
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 
@@ -45,12 +43,5 @@ func sizeOf(req any) int {
 		return proto.Size(protoadapt.MessageV2Of(m))
 	default:
 		return 0
-	}
-}
-
-// repeatableSeen notes that a call was made that may be repeated, to the second.
-func (c *Channel) repeatableSeen(now time.Duration) {
-	if at := int64(now); at-c.repeatable.Load() > int64(time.Second) {
-		c.repeatable.Store(at)
 	}
 }

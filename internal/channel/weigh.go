@@ -12,9 +12,9 @@ const slowStartFloor = 10
 
 // weigh gives each endpoint its weight: what the resolver says, less while it
 // is new or comes back, shifted to the own zone. mu is held.
-func (b *fleet) weigh(l *lineup, p policy.Balance) {
+func (b *fleetBalancer) weigh(l *lineup, p policy.Balance) {
 	ramp := balance.Ramp{Window: p.SlowStart, Floor: slowStartFloor}
-	now := b.channel.clock()
+	now := b.fleet.clock()
 	soon := time.Duration(0) // when a weight changes next
 	if p.SlowStart > 0 || b.returning || !l.even {
 		for i := range l.entries {
@@ -37,8 +37,8 @@ func (b *fleet) weigh(l *lineup, p policy.Balance) {
 // while enough of them are usable, else their part (Envoy's locality weights
 // with an overprovisioning factor). Consistent hashing knows no zones: a key's
 // place must not depend on who asks. mu is held.
-func (b *fleet) prefer(entries []balance.Entry, p policy.Balance) {
-	zone := b.channel.cfg.Zone
+func (b *fleetBalancer) prefer(entries []balance.Entry, p policy.Balance) {
+	zone := b.fleet.cfg.Zone
 	if zone == "" || p.OverprovisioningPercent == 0 || p.Picker == policy.ConsistentHash {
 		return
 	}

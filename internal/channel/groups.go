@@ -1,0 +1,50 @@
+package channel
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// maxGroups bounds the groups of a channel: a bit for each, and one for the
+// endpoints of no group.
+const maxGroups = 63
+
+// groups numbers the groups of endpoints that the resolver names, from 1. A
+// number is never given to another group, or its breakers would be another's.
+type groups struct {
+	mu      sync.Mutex
+	numbers map[string]uint32
+	names   [maxGroups + 1]string // written before its number is given away
+	full    bool                  // which was told
+
+	// present has the bit of each group that has a connection.
+	present atomic.Uint64
+}
+
+// number returns the number of the group with this name, 0 for no group, and
+// why it has none though it has a name.
+func (g *groups) number(name string) (uint32, error) {
+	if name == "" {
+		return 0, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := g.numbers[name]; n != 0 {
+		return n, nil
+	}
+	if len(g.numbers) == maxGroups {
+		told := g.full
+		g.full = true
+		if told {
+			return 0, nil
+		}
+		return 0, fmt.Errorf("the resolver names more than %d groups of endpoints: %q and those that follow have no breaker of their own", maxGroups, name)
+	}
+	if g.numbers == nil {
+		g.numbers = make(map[string]uint32)
+	}
+	n := uint32(len(g.numbers) + 1)
+	g.numbers[name], g.names[n] = n, name
+	return n, nil
+}
