@@ -29,7 +29,8 @@ import (
 // stream that it sees.
 type refuser struct {
 	lis     *memnet.Listener
-	goes    bool // with a GOAWAY, now and then
+	goes    bool                             // with a GOAWAY, now and then
+	answer  func(f *http2.Framer, id uint32) // to every request; nil refuses at random
 	gone    atomic.Int64
 	streams atomic.Int64
 }
@@ -62,6 +63,7 @@ func (r *refuser) serve(conn net.Conn, rnd *rand.Rand) {
 			r.streams.Add(1)
 			id := frame.StreamID
 			switch n := rnd.IntN(10); {
+			case r.answer != nil:
 			case leaving: // above what the GOAWAY said
 				refused[id] = true
 			case n < 2:
@@ -75,7 +77,9 @@ func (r *refuser) serve(conn net.Conn, rnd *rand.Rand) {
 				last = id
 			}
 		case *http2.DataFrame:
-			if id := frame.StreamID; frame.StreamEnded() && !refused[id] {
+			if id := frame.StreamID; frame.StreamEnded() && r.answer != nil {
+				r.answer(f, id)
+			} else if frame.StreamEnded() && !refused[id] {
 				_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndHeaders: true, BlockFragment: block(":status", "200", "content-type", "application/grpc")})
 				_ = f.WriteData(id, false, make([]byte, 5))
 				_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndHeaders: true, EndStream: true, BlockFragment: block("grpc-status", "0")})

@@ -84,7 +84,7 @@ func TestOpenStreamIsNotRepeated(t *testing.T) {
 		}
 		_, err = stream.Recv()
 		var ce *surefoot.CallError
-		if status.Code(err) != codes.Unavailable || !errors.As(err, &ce) || ce.Call.Attempts[0].Verdict != "fault" {
+		if status.Code(err) != codes.Unavailable || !errors.As(err, &ce) || ce.Call.Attempts[0].Verdict != "lost" {
 			t.Errorf("got %v, want UNAVAILABLE with its story", err)
 		}
 		if _, again := stream.Recv(); !errors.Is(again, err) {

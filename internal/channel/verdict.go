@@ -33,10 +33,15 @@ func (a *attemptState) judge(err error, now time.Duration) (outcome.Verdict, out
 
 		NotExecuted: wire.WasNotExecuted(a.trailer, c.method),
 	}
-	if f.Code == codes.ResourceExhausted && len(a.trailer) == 0 {
-		// Unsure: a reply that is too large for this client comes with the peer's
-		// headers too, but only a status of the peer's own can have a trailer.
-		f.FromPeer = false
+	if f.FromPeer && len(a.trailer) == 0 {
+		// The peer's headers came. Only a status of its own can have a trailer, and need not.
+		switch f.Code {
+		case codes.ResourceExhausted: // unsure: so does a reply end that is too large for this client
+			f.FromPeer = false
+		case codes.Unavailable:
+			f.FromPeer = a.wire == nil || !a.wire.Closed()
+		default:
+		}
 	}
 	if f.FromPeer && err != nil {
 		f.Pushback = pushback(err, a.trailer)

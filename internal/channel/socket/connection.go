@@ -2,6 +2,7 @@ package socket
 
 import (
 	"net"
+	"sync/atomic"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/liveness"
 )
@@ -15,7 +16,8 @@ type Connection struct {
 
 	raw net.Conn // what was dialled
 	// Life is what is known of the peer from the connection's bytes.
-	Life liveness.Connection
+	Life   liveness.Connection
+	closed atomic.Bool
 }
 
 // New returns the connection whose bytes go through secure, which a handshake
@@ -47,6 +49,15 @@ func (c *Connection) Look() {
 		c.Life.Look(s)
 	}
 }
+
+// Close is called by grpc-go, before it ends what was on the connection.
+func (c *Connection) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
+}
+
+// Closed reports whether grpc-go has closed the connection.
+func (c *Connection) Closed() bool { return c.closed.Load() }
 
 // Cut closes the connection at once, and with it ends every call on it.
 // SubConn.Shutdown would wait for calls that hang, and closing a TLS connection
