@@ -316,7 +316,8 @@ func (h *hedges) avoided(a *attemptState) []*balance.Endpoint {
 }
 
 // await waits until a hedge has decided what the call does next, or until wait
-// has passed, if that is not 0. err is returned if none has.
+// has passed, if that is not 0, and an endpoint is ready for a repeat beside the
+// hedges. err is returned if none has decided.
 func (h *hedges) await(wait time.Duration, err error) (attempt.Step, error) {
 	var timeout <-chan time.Time
 	if wait > 0 {
@@ -324,16 +325,25 @@ func (h *hedges) await(wait time.Duration, err error) (attempt.Step, error) {
 		defer t.Stop()
 		timeout = t.C
 	}
-	select {
-	case e := <-h.next:
-		if e.step.Action == attempt.Done {
-			h.won = e.attempt
+	s := h.call
+	var ready <-chan struct{}
+	for {
+		select {
+		case e := <-h.next:
+			if e.step.Action == attempt.Done {
+				h.won = e.attempt
+			}
+			return e.step, e.err
+		case <-timeout:
+			timeout = nil
+		case <-ready:
 		}
-		return e.step, e.err
-	case <-timeout:
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return h.call.machine.ResumeBeside(h.call.channel.clock()), err
+		ready = s.channel.readiness.watch()
+		if s.patience == 0 || s.channel.ready.Load() != nil {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return s.machine.ResumeBeside(s.channel.clock()), err
+		}
 	}
 }
 

@@ -552,6 +552,43 @@ func TestTheRepeatOfAHedgedAttempt(t *testing.T) {
 			}
 		})
 	})
+	for name, back := range map[string]bool{"waits beside the hedge while no endpoint is ready": false, "starts beside the hedge once one is": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var st stage
+				st.play = func(ctx context.Context, n int64, s *server) (*inventoryv1.GetResponse, error) {
+					switch {
+					case n == 1: // dies
+						time.AfterFunc(30*time.Millisecond, s.kill)
+						if back {
+							time.AfterFunc(300*time.Millisecond, s.start)
+						}
+					case n == 2: // takes nothing new
+						time.AfterFunc(5*time.Millisecond, s.grpc.GracefulStop)
+					default:
+						return st.answer(ctx, s, 0)
+					}
+					return st.answer(ctx, s, time.Second)
+				}
+				w := newWorld(t, 2, st.setup, hedging(nil), trusting())
+				defer w.close()
+				w.warm()
+				start := time.Now()
+				r, err := w.stub.Get(t.Context(), it)
+				if err != nil {
+					t.Fatal(err)
+				}
+				verdicts, last := w.told()
+				want := []string{"lost", "success"}
+				if back {
+					want = []string{"lost", "abandoned", "success"}
+				}
+				if !slices.Equal(verdicts, want) || (time.Since(start) < time.Second) != back {
+					t.Errorf("%v from %s after %v: %d attempts, %+v", err, r.GetServer(), time.Since(start), len(last.Attempts)+last.Omitted, last.Attempts)
+				}
+			})
+		})
+	}
 	t.Run("follows when both have failed", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var st stage

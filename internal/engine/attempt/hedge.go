@@ -14,12 +14,12 @@ type Hedging struct {
 	delay time.Duration
 	limit *Budget
 
-	inFlight  int32 // attempts of either kind
-	started   int32 // hedges
-	over      bool  // one attempt has ended the call; the others are cancelled
-	stopped   bool  // the server wants no more attempts
-	vacant    bool  // what is no hedge has failed, and its repeat waits for the hedges
-	notBefore time.Duration
+	inFlight  int32         // attempts of either kind
+	started   int32         // hedges
+	over      bool          // one attempt has ended the call; the others are cancelled
+	stopped   bool          // the server wants no more attempts
+	vacant    bool          // what is no hedge has failed, and its repeat waits for the hedges
+	notBefore time.Duration // when the server that asked for most time wants the next one
 }
 
 // Hedge lets the call start hedges, each when the attempts before it have taken
@@ -104,7 +104,7 @@ func (c *Call) beside(now time.Duration, v outcome.Verdict, pb outcome.Pushback,
 	h := c.hedging
 	h.stopped = h.stopped || pb.Stop && v.Failure()
 	if pb.Given {
-		h.notBefore = now + pb.After
+		h.notBefore = max(h.notBefore, now+pb.After)
 	}
 	const goOn = "other attempts go on"
 	switch {
@@ -132,11 +132,14 @@ func (c *Call) beside(now time.Duration, v outcome.Verdict, pb outcome.Pushback,
 
 // ResumeBeside goes on after an Await with a wait: the hedges did not answer
 // meanwhile, so that the repeat starts beside them. The answer is Start, or Await
-// for none, without a wait.
+// for none: with a wait if a hedge was told to come back later meanwhile.
 func (c *Call) ResumeBeside(now time.Duration) Step {
 	h := c.hedging
 	if !h.vacant || h.over || h.stopped || !c.mayStart() || c.late(now) {
 		return Step{Action: Await}
+	}
+	if h.notBefore > now {
+		return Step{Action: Await, Wait: h.notBefore - now, Why: "pushback"}
 	}
 	if step := c.Resume(now); step.Action == Start {
 		return step

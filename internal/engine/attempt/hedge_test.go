@@ -178,7 +178,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 			case Wait:
 				d.waits = true
 			case Await:
-				if op == 1 {
+				if op == 1 || op == 4 {
 					d.beside = step.Wait > 0
 				}
 			case Done:
