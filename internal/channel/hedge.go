@@ -338,8 +338,8 @@ func (h *hedges) await(wait time.Duration, err error) (attempt.Step, error) {
 			timeout = nil
 		case <-ready:
 		}
-		ready = s.channel.readiness.watch()
-		if s.patience == 0 || s.channel.ready.Load() != nil {
+		ready = s.channel.fleet.Changed()
+		if s.patience == 0 || s.channel.fleet.Picker() != nil {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			return s.machine.ResumeBeside(s.channel.clock()), err
