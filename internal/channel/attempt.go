@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
@@ -49,7 +50,7 @@ type attemptState struct {
 	none     bool       // the last picker had no endpoint ready
 	picks    bool       // a picker of ours was asked for an endpoint
 	again    bool       // the endpoint has failed this call, and there was no other
-	endpoint *endpoint
+	endpoint *fleet.Endpoint
 	stake    *stake             // in the breaker of its group
 	wire     *socket.Connection // of the endpoint, at the pick
 	from     time.Duration      // when it could be sent first, on the channel's clock
@@ -199,8 +200,8 @@ func (a *attemptState) unready() bool {
 
 // picked says that the attempt goes to e, whether e counts what is in flight, and
 // whether it was to be avoided.
-func (a *attemptState) picked(e *endpoint, counts, avoided bool) {
-	wire := e.wire.Load()
+func (a *attemptState) picked(e *fleet.Endpoint, counts, avoided bool) {
+	wire := e.Connection()
 	a.mu.Lock()
 	a.endpoint, a.counted, a.wire, a.again = e, counts, wire, avoided
 	if counts {
@@ -277,5 +278,5 @@ func (a *attemptState) address() string {
 	if a.endpoint == nil {
 		return ""
 	}
-	return a.endpoint.addr
+	return a.endpoint.Address()
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot/internal/chain"
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
@@ -328,7 +329,7 @@ func (s *callState) callDone(c observe.Call) {
 	}
 }
 
-func (s *callState) avoid(e *endpoint) {
+func (s *callState) avoid(e *fleet.Endpoint) {
 	s.lock()
 	defer s.unlock()
 	t := s.inTrouble()
@@ -340,11 +341,11 @@ func (s *callState) avoid(e *endpoint) {
 // avoided returns the endpoints that a must not go to.
 func (s *callState) avoided(a *attemptState) []*balance.Endpoint {
 	if s.hedges == nil {
-		return s.of.learnt.lacking.with(s.tried())
+		return s.of.learnt.lacking.With(s.tried())
 	}
 	s.lock()
 	defer s.unlock()
-	return s.of.learnt.lacking.with(s.hedges.avoided(a))
+	return s.of.learnt.lacking.With(s.hedges.avoided(a))
 }
 
 // fresh reports whether an endpoint is ready that is not to be avoided.

@@ -1,6 +1,7 @@
 // Package channel drives the client's side: it carries out on grpc-go what the
-// engine decides. It owns the interceptors of a channel, its balancer, its
-// resolver and its timers.
+// engine decides. It owns the interceptors of a channel, its calls and their
+// timers. The packages below it own the rest: its endpoints (fleet), its
+// names (discovery) and the operator's file (overrides).
 package channel
 
 import (
@@ -13,6 +14,7 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/contract"
 	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 	"github.com/surefoot-rpc/surefoot/internal/channel/overrides"
 	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
@@ -62,7 +64,7 @@ type Channel struct {
 	timeouts *timeouts.Lists // of attempts
 
 	// fleet is its endpoints.
-	fleet *Fleet
+	fleet *fleet.Fleet
 	// news is what observers are yet to be told.
 	news news
 	// waker keeps the names up to date while there are calls.
@@ -82,7 +84,7 @@ func New(cfg Config) *Channel {
 	}
 	c.methods.channel = c
 	c.methods.use(cfg.Table)
-	c.fleet = newFleet(fleetConfig{
+	c.fleet = fleet.New(fleet.Config{
 		Target: cfg.Target, Policy: cfg.Table.Channel, Zone: cfg.Zone, Name: cfg.Name, Ordinal: cfg.Ordinal,
 		Epoch: epoch, Random: cfg.Random, Picker: pickerOf,
 		Changed: c.endpointChanged,

@@ -8,12 +8,49 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot/contract"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 )
+
+// connects stands for grpc-go around a balancer. All connects succeed.
+type connects struct {
+	balancer.ClientConn
+	all []connected
+}
+
+type connected struct {
+	balancer.SubConn
+	listener func(balancer.SubConnState)
+}
+
+func (c *connects) NewSubConn(_ []resolver.Address, o balancer.NewSubConnOptions) (balancer.SubConn, error) {
+	c.all = append(c.all, connected{listener: o.StateListener})
+	return c.all[len(c.all)-1], nil
+}
+func (c *connects) UpdateState(balancer.State) {}
+func (connected) Connect()                     {}
+
+// connect connects the endpoints of a channel that has no client, and returns what
+// ends that.
+func connect(ch *Channel, addrs ...string) (done func()) {
+	cc := &connects{}
+	b := balancer.Get(fleet.BalancerName).Build(cc, balancer.BuildOptions{DialCreds: ch.fleet.Credentials(insecure.NewCredentials())})
+	var found resolver.State
+	for _, a := range addrs {
+		found.Endpoints = append(found.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: a}}})
+	}
+	_ = b.UpdateClientConnState(balancer.ClientConnState{ResolverState: found})
+	for _, c := range cc.all {
+		c.listener(balancer.SubConnState{ConnectivityState: connectivity.Ready})
+	}
+	return b.Close
+}
 
 // BenchmarkLayer is what the kit adds to a call, without grpc-go around it: an
 // invoker that does with its context what grpc-go does, and picks.
@@ -39,11 +76,7 @@ func BenchmarkLayer(b *testing.B) {
 				b.Fatal(err)
 			}
 			ch := New(Config{Ordinal: -1, Table: table, Random: func() uint64 { return 0 }})
-			cc := &fakeConn{}
-			bal := ch.balancer(cc)
-			defer bal.Close()
-			_ = bal.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: endpointsOf(3)}})
-			cc.settle()
+			defer connect(ch, "a", "b", "c")()
 			opts := []grpc.CallOption{grpc.StaticMethod()}
 			invoke := func(ctx context.Context, method string, req, reply any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
 				ctx, cancel := context.WithCancel(ctx)

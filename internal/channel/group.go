@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
@@ -19,7 +20,7 @@ import (
 type groupGuards struct {
 	channel *Channel
 	method  string
-	each    [maxGroups + 1]atomic.Pointer[guard]
+	each    [fleet.MaxGroups + 1]atomic.Pointer[guard]
 
 	mu     sync.Mutex
 	policy policy.Breaker // of those to come
@@ -51,7 +52,7 @@ func (g *groupGuards) of(n uint32) *guard {
 	if b := g.each[n].Load(); b != nil {
 		return b
 	}
-	b := &guard{Breaker: breaker.New(g.policy, g.channel.clock()), channel: g.channel, method: g.method, group: g.channel.fleet.Group(n)}
+	b := &guard{Breaker: breaker.New(g.policy, g.channel.clock()), channel: g.channel, method: g.method, group: g.channel.fleet.GroupName(n)}
 	g.each[n].Store(b)
 	return b
 }
@@ -111,8 +112,8 @@ func (a *attemptState) guide(req *balance.Request) {
 }
 
 // entered notes which group the pick led to.
-func (a *attemptState) entered(e *endpoint) {
-	n := e.group.Load()
+func (a *attemptState) entered(e *fleet.Endpoint) {
+	n := e.Group()
 	a.mu.Lock()
 	trial := a.stake
 	a.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/surefoot-rpc/surefoot/contract"
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 )
 
 // A method is how calls of one method are made. It is immutable: a changed
@@ -28,9 +29,9 @@ type learnt struct {
 	guard  *guard
 	groups *groupGuards
 
-	latencies latencies // guarded by mu of the methods
-	lacking   lacking   // on which endpoints it is missing
-	unlike    sync.Once // tells of a reply that cannot be made again
+	latencies latencies     // guarded by mu of the methods
+	lacking   fleet.Lacking // on which endpoints it is missing
+	unlike    sync.Once     // tells of a reply that cannot be made again
 }
 
 // maxStrangers bounds the methods that nobody knows and that something is

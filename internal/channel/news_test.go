@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/surefoot-rpc/surefoot/contract"
 	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
 	"github.com/surefoot-rpc/surefoot/observe"
 )
@@ -14,7 +15,11 @@ import (
 // What a slow observer is told stays in order; what is too much is counted.
 func TestSlowObserverLosesNewsAndIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ch := testChannel(t)
+		table, err := contract.Compile(contract.Sources{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ch := New(Config{Ordinal: -1, Table: table, Random: func() uint64 { return 0 }})
 		var problems []string
 		ch.cfg.Observer = observe.Observer{Problem: func(err error) { problems = append(problems, err.Error()) }}
 		release := make(chan struct{})

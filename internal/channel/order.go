@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 )
 
 // DialOptions returns what makes a grpc-go channel this channel. A call passes
@@ -25,7 +26,7 @@ func (c *Channel) DialOptions() []grpc.DialOption {
 	if !c.xds {
 		// xDS brings its own balancer in a service config; nobody else may.
 		opts = append(opts, grpc.WithDisableServiceConfig(),
-			grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}]}`, policyName)))
+			grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}]}`, fleet.BalancerName)))
 	} else {
 		// Its balancer tells us nothing of attempts; this does, at a cost.
 		opts = append(opts, grpc.WithStatsHandler(facts{}))

@@ -6,11 +6,12 @@ import (
 
 	"google.golang.org/grpc/balancer"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
 )
 
-// pickerOf returns what grpc-go asks for endpoints, see fleetConfig.Picker.
-func pickerOf(p *Picker, err error) balancer.Picker {
+// pickerOf returns what grpc-go asks for endpoints, see fleet.Config.
+func pickerOf(p *fleet.Picker, err error) balancer.Picker {
 	switch {
 	case p != nil:
 		return picker{p}
@@ -22,7 +23,7 @@ func pickerOf(p *Picker, err error) balancer.Picker {
 }
 
 // A picker gives an attempt its endpoint.
-type picker struct{ ready *Picker }
+type picker struct{ ready *fleet.Picker }
 
 // Pick is called by grpc-go on the goroutine of the call. An attempt may pick
 // several times: grpc-go picks again when the connection was lost in between,
@@ -43,7 +44,7 @@ func (p picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if guarded {
 		a.guide(&req)
 	}
-	var e *endpoint
+	var e *fleet.Endpoint
 	if a != nil && a.number == 1 {
 		e = p.ready.Trial(&req, a.call.machine.Repeatable())
 	}
@@ -54,13 +55,13 @@ func (p picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 		return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
 	}
 	if a == nil { // not made by our interceptors
-		return balancer.PickResult{SubConn: e.conn}, nil
+		return balancer.PickResult{SubConn: e.SubConn()}, nil
 	}
 	a.picked(e, p.ready.Counts(), len(req.Avoid) > 0 && slices.Contains(req.Avoid, &e.Endpoint))
 	if guarded {
 		a.entered(e)
 	}
-	return balancer.PickResult{SubConn: e.conn, Done: a.done}, nil
+	return balancer.PickResult{SubConn: e.SubConn(), Done: a.done}, nil
 }
 
 // attemptOf returns the attempt that a pick is for, nil for what was not made
@@ -86,8 +87,7 @@ func (waitPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
 }
 
-// A failPicker fails calls that do not wait for ready. Its error wraps no
-// status: grpc-go would end with that those that do wait, too.
+// A failPicker fails calls that do not wait for ready.
 type failPicker struct{ err error }
 
 func (p failPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
 	"github.com/surefoot-rpc/surefoot/internal/engine/breaker"
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
@@ -41,7 +42,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 	}
 	s.series = seriesOf(opts)
 	if s.series != nil {
-		if before, ok := s.series.Begin(p).(*endpoint); ok {
+		if before, ok := s.series.Begin(p).(*fleet.Endpoint); ok {
 			s.avoid(before)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 	"github.com/surefoot-rpc/surefoot/internal/channel/socket"
 	"github.com/surefoot-rpc/surefoot/internal/engine/stream"
 )
@@ -151,7 +152,7 @@ func (a *attemptState) bytesRead() uint64 {
 }
 
 // route returns the attempt's endpoint and connection, nil if it has none.
-func (a *attemptState) route() (*endpoint, *socket.Connection) {
+func (a *attemptState) route() (*fleet.Endpoint, *socket.Connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.endpoint, a.wire

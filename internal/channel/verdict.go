@@ -91,3 +91,13 @@ func (a *attemptState) blames() bool {
 	defer a.mu.Unlock()
 	return a.endpoint != nil && (a.sent || a.fromPeer || a.endpoint.Lost())
 }
+
+// lacks remembers that a's endpoint lacks the method.
+func (s *callState) lacks(a *attemptState) {
+	a.mu.Lock()
+	e := a.endpoint
+	a.mu.Unlock()
+	if p := s.channel.fleet.Picker(); e != nil && p != nil {
+		s.of.learnt.lacking.Add(e, p.Len())
+	}
+}

@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const patienceOfProbe = 4
 
 // probe asks the peer of e for a sign of life, on that connection alone. mu is
 // held. The goroutine ends with the probe's deadline at the latest.
-func (b *fleetBalancer) probe(e *endpoint, wire *socket.Connection, number uint64) {
+func (b *fleetBalancer) probe(e *Endpoint, wire *socket.Connection, number uint64) {
 	timeout := patienceOfProbe * b.fleet.cfg.Policy.Connection.Liveness.ProbeTimeout
 	stub, release := e.conn.GetOrBuildProducer(proberBuilder{})
 	go func() {

@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"errors"
@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/resolver"
 
-	"github.com/surefoot-rpc/surefoot/contract"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 	"github.com/surefoot-rpc/surefoot/internal/channel/discovery"
 )
@@ -71,19 +70,16 @@ func (c *patient) dialing() (n int) {
 	return n
 }
 
-// bring returns a fleet of n endpoints of a channel with this contract.
-func bring(t *testing.T, n int, service *surefootv1.Service) (*patient, balancer.Balancer, *Channel) {
+// bring returns the balancer of a fleet of n endpoints, of a channel with this
+// contract.
+func bring(t *testing.T, n int, service *surefootv1.Service) (*patient, *fleetBalancer) {
 	t.Helper()
-	table, err := contract.Compile(contract.Sources{House: service})
-	if err != nil {
-		t.Fatal(err)
-	}
 	turn := uint64(0)
-	ch := New(Config{Ordinal: -1, Table: table, Name: "a client", Random: func() uint64 { turn += 7919; return turn }})
+	f := fleetWith(t, service, func() uint64 { turn += 7919; return turn })
 	cc := &patient{}
-	bal := ch.balancer(cc)
-	found(t, bal, endpointsOf(n))
-	return cc, bal, ch
+	b, _ := f.balancer(cc).(*fleetBalancer)
+	found(t, b, endpointsOf(n))
+	return cc, b
 }
 
 func found(t *testing.T, b balancer.Balancer, endpoints []resolver.Endpoint) {
@@ -96,7 +92,7 @@ func found(t *testing.T, b balancer.Balancer, endpoints []resolver.Endpoint) {
 // However they end, no more connects run than may, and everybody has a turn.
 func TestConnectsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cc, b, _ := bring(t, 20, &surefootv1.Service{Connection: &surefootv1.Connection{MaxConnecting: new(int32(3))}})
+		cc, b := bring(t, 20, &surefootv1.Service{Connection: &surefootv1.Connection{MaxConnecting: new(int32(3))}})
 		defer b.Close()
 		for range 100 {
 			if n := cc.dialing(); n > 3 {
@@ -142,7 +138,7 @@ func TestConnectsAreLimited(t *testing.T) {
 // Nobody waits at bring-up; what no call waits for is spread over time.
 func TestConnectsAreSpreadUnlessCallsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cc, b, _ := bring(t, 10, nil)
+		cc, b := bring(t, 10, nil)
 		defer b.Close()
 		if n := cc.dialing(); n != 10 {
 			t.Fatalf("%d of 10 connect at once", n)
@@ -172,7 +168,7 @@ func TestConnectsAreSpreadUnlessCallsWait(t *testing.T) {
 
 func TestNamesAreAskedForWhenHalfAreLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cc, b, _ := bring(t, 10, nil)
+		cc, b := bring(t, 10, nil)
 		defer b.Close()
 		for _, s := range cc.subs {
 			s.end(connectivity.Ready)
@@ -195,7 +191,7 @@ func TestNamesAreAskedForWhenHalfAreLost(t *testing.T) {
 func TestOfALargeFleetOnlyAPartIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := endpointsOf(1001)
-		cc, b, _ := bring(t, 1000, nil)
+		cc, b := bring(t, 1000, nil)
 		defer b.Close()
 		if n := len(cc.subs); n != 250 {
 			t.Fatalf("%d connections, want 250", n)
@@ -224,7 +220,7 @@ func TestOfALargeFleetOnlyAPartIsUsed(t *testing.T) {
 
 func TestAnswersThatAreTooOldAreNotUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cc, b, _ := bring(t, 3, nil)
+		cc, b := bring(t, 3, nil)
 		defer b.Close()
 		for _, s := range cc.subs {
 			s.end(connectivity.Ready)
@@ -255,7 +251,7 @@ func TestAnswersThatAreTooOldAreNotUsed(t *testing.T) {
 // more can be written, keeps neither updates nor calls waiting.
 func TestNobodyWaitsForAConnectionToShutDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cc, b, _ := bring(t, 3, nil)
+		cc, b := bring(t, 3, nil)
 		defer b.Close()
 		for _, s := range cc.subs {
 			s.stuck = make(chan struct{})
@@ -264,8 +260,8 @@ func TestNobodyWaitsForAConnectionToShutDown(t *testing.T) {
 		all := endpointsOf(3)
 		found(t, b, all[:2])
 		cc.subs[0].end(connectivity.TransientFailure)
-		b.(*fleetBalancer).sweepSoon()
-		b.(*fleetBalancer).checkSoon()
+		b.sweepSoon()
+		b.checkSoon()
 		synctest.Wait()
 		if cc.subs[2].shut {
 			t.Error("it is not stuck")
@@ -283,9 +279,8 @@ func TestNobodyWaitsForAConnectionToShutDown(t *testing.T) {
 // The counts of a fleet are those of its endpoints, whatever happened.
 func TestTheBooksBalance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cc, b, _ := bring(t, 6, &surefootv1.Service{Connection: &surefootv1.Connection{MaxConnecting: new(int32(2))}})
+		cc, b := bring(t, 6, &surefootv1.Service{Connection: &surefootv1.Connection{MaxConnecting: new(int32(2))}})
 		defer b.Close()
-		f := b.(*fleetBalancer)
 		chance := rand.New(rand.NewPCG(1, 2))
 		for step := range 5000 {
 			synctest.Wait()
@@ -305,15 +300,15 @@ func TestTheBooksBalance(t *testing.T) {
 			case 6:
 				b.ExitIdle()
 			default:
-				f.mu.Lock()
-				if len(f.endpoints) > 0 {
-					f.suspected(f.endpoints[r%len(f.endpoints)], r%2 == 0)
+				b.mu.Lock()
+				if len(b.endpoints) > 0 {
+					b.suspected(b.endpoints[r%len(b.endpoints)], r%2 == 0)
 				}
-				f.mu.Unlock()
+				b.mu.Unlock()
 			}
-			f.mu.Lock()
+			b.mu.Lock()
 			ready, failed, dialing, outs := 0, 0, 0, 0
-			for _, list := range [][]*endpoint{f.endpoints, f.leaving} {
+			for _, list := range [][]*Endpoint{b.endpoints, b.leaving} {
 				for _, e := range list {
 					if e.ready() {
 						ready++
@@ -326,14 +321,14 @@ func TestTheBooksBalance(t *testing.T) {
 					}
 				}
 			}
-			for _, e := range f.endpoints {
+			for _, e := range b.endpoints {
 				failed += failing(e.state)
 			}
-			if ready != f.ready || failed != f.failing || dialing != f.dialing || outs != f.outs {
+			if ready != b.ready || failed != b.failing || dialing != b.dialing || outs != b.outs {
 				t.Fatalf("step %d: ready %d, failing %d, dialing %d, out %d; counted %d, %d, %d, %d",
-					step, f.ready, f.failing, f.dialing, f.outs, ready, failed, dialing, outs)
+					step, b.ready, b.failing, b.dialing, b.outs, ready, failed, dialing, outs)
 			}
-			f.mu.Unlock()
+			b.mu.Unlock()
 		}
 	})
 }

@@ -1,8 +1,8 @@
-package channel
+package fleet
 
 import "time"
 
-// An alarm runs something of a fleet at a time, with the fleet's mu held. The
+// An alarm runs something of a balancer at a time, with its mu held. The
 // same mu guards the alarm. The zero alarm is not set.
 type alarm struct {
 	timer *time.Timer

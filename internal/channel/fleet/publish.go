@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"fmt"
@@ -70,16 +70,16 @@ func (b *fleetBalancer) single() bool {
 }
 
 // out reports whether e is to be picked only if no other is left.
-func (b *fleetBalancer) out(e *endpoint) bool {
+func (b *fleetBalancer) out(e *Endpoint) bool {
 	return (e.ejected || e.suspected) && !b.panics && !b.single()
 }
 
 // ejected says whether e is ejected, suspected whether its connection is
 // suspected of being dead. mu is held.
-func (b *fleetBalancer) ejected(e *endpoint, is bool)   { b.mark(e, &e.ejected, is) }
-func (b *fleetBalancer) suspected(e *endpoint, is bool) { b.mark(e, &e.suspected, is) }
+func (b *fleetBalancer) ejected(e *Endpoint, is bool)   { b.mark(e, &e.ejected, is) }
+func (b *fleetBalancer) suspected(e *Endpoint, is bool) { b.mark(e, &e.suspected, is) }
 
-func (b *fleetBalancer) mark(e *endpoint, what *bool, is bool) {
+func (b *fleetBalancer) mark(e *Endpoint, what *bool, is bool) {
 	was := e.ejected || e.suspected
 	*what = is
 	switch now := e.ejected || e.suspected; {
@@ -139,7 +139,7 @@ type lineup struct {
 	even    bool   // no weight is said
 }
 
-func (l *lineup) add(e *endpoint) {
+func (l *lineup) add(e *Endpoint) {
 	entry := balance.Entry{Endpoint: &e.Endpoint, Weight: e.weight(), Group: uint8(e.group.Load())}
 	l.entries = append(l.entries, entry)
 	l.even = l.even && entry.Weight == 1
@@ -166,7 +166,7 @@ func (b *fleetBalancer) lineUp(p policy.Balance) lineup {
 		return l
 	}
 	l := lineup{entries: make([]balance.Entry, 0, b.ready), even: true}
-	add := func(list []*endpoint, out bool) {
+	add := func(list []*Endpoint, out bool) {
 		for _, e := range list {
 			if e.ready() && (b.outs == 0 || e.Out() == out) {
 				l.add(e)

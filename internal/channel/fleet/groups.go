@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"fmt"
@@ -6,16 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// maxGroups bounds the groups of a channel: a bit for each, and one for the
+// MaxGroups bounds the groups of a channel: a bit for each, and one for the
 // endpoints of no group.
-const maxGroups = 63
+const MaxGroups = 63
 
 // groups numbers the groups of endpoints that the resolver names, from 1. A
 // number is never given to another group, or its breakers would be another's.
 type groups struct {
 	mu      sync.Mutex
 	numbers map[string]uint32
-	names   [maxGroups + 1]string // written before its number is given away
+	names   [MaxGroups + 1]string // written before its number is given away
 	full    bool                  // which was told
 
 	// present has the bit of each group that has a connection.
@@ -33,13 +33,13 @@ func (g *groups) number(name string) (uint32, error) {
 	if n := g.numbers[name]; n != 0 {
 		return n, nil
 	}
-	if len(g.numbers) == maxGroups {
+	if len(g.numbers) == MaxGroups {
 		told := g.full
 		g.full = true
 		if told {
 			return 0, nil
 		}
-		return 0, fmt.Errorf("the resolver names more than %d groups of endpoints: %q and those that follow have no breaker of their own", maxGroups, name)
+		return 0, fmt.Errorf("the resolver names more than %d groups of endpoints: %q and those that follow have no breaker of their own", MaxGroups, name)
 	}
 	if g.numbers == nil {
 		g.numbers = make(map[string]uint32)

@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"fmt"
@@ -16,6 +16,8 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/contract"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/internal/engine/balance"
+	"github.com/surefoot-rpc/surefoot/observe"
 )
 
 // fakeConn stands for grpc-go around a balancer. What the balancer asks for is
@@ -75,18 +77,47 @@ func (c *fakeConn) settle() {
 	}
 }
 
-func testChannel(t testing.TB) *Channel {
+// fleetWith returns a fleet of a channel with this contract.
+func fleetWith(t testing.TB, service *surefootv1.Service, random func() uint64) *Fleet {
 	t.Helper()
-	// All of a fleet, however large.
-	table, err := contract.Compile(contract.Sources{House: &surefootv1.Service{Balance: &surefootv1.Balance{Subset: &surefootv1.Subset{Size: new(int32(0))}}}})
+	table, err := contract.Compile(contract.Sources{House: service})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Config{Ordinal: -1, Target: "test", Table: table, Credentials: insecure.NewCredentials(), Random: func() uint64 { return 0 }})
+	return New(Config{
+		Target: "test", Policy: table.Channel, Name: "a client", Ordinal: -1,
+		Epoch: time.Now().Add(-1), Random: random, Picker: asked,
+		Changed: func(observe.EndpointChange) {}, Problem: func(err error) { t.Error(err) },
+	})
 }
 
-func (c *Channel) balancer(cc balancer.ClientConn) balancer.Balancer {
-	return builder{}.Build(cc, balancer.BuildOptions{DialCreds: c.fleet.Credentials(c.cfg.Credentials)})
+// testFleet returns one that uses all of its endpoints, however many.
+func testFleet(t testing.TB) *Fleet {
+	t.Helper()
+	return fleetWith(t, &surefootv1.Service{Balance: &surefootv1.Balance{Subset: &surefootv1.Subset{Size: new(int32(0))}}}, func() uint64 { return 0 })
+}
+
+func (f *Fleet) balancer(cc balancer.ClientConn) balancer.Balancer {
+	return builder{}.Build(cc, balancer.BuildOptions{DialCreds: f.Credentials(insecure.NewCredentials())})
+}
+
+// An attempt is what picks in these tests.
+type attempt struct {
+	*Picker
+	err error
+}
+
+func asked(p *Picker, err error) balancer.Picker { return attempt{p, err} }
+
+func (a attempt) Pick(balancer.PickInfo) (balancer.PickResult, error) {
+	switch {
+	case a.err != nil:
+		return balancer.PickResult{}, a.err
+	case a.Picker == nil:
+		return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
+	default:
+		return balancer.PickResult{SubConn: a.Picker.Pick(&balance.Request{}).SubConn()}, nil
+	}
 }
 
 func endpointsOf(n int) []resolver.Endpoint {
@@ -178,7 +209,7 @@ func heap() uint64 {
 
 func newArm(b *testing.B, arm string, cc balancer.ClientConn) (balancer.Balancer, serviceconfig.LoadBalancingConfig) {
 	if arm == "kit" {
-		return testChannel(b).balancer(cc), nil
+		return testFleet(b).balancer(cc), nil
 	}
 	return balancer.Get(roundrobin.Name).Build(cc, balancer.BuildOptions{}), nil
 }
@@ -187,8 +218,7 @@ func newArm(b *testing.B, arm string, cc balancer.ClientConn) (balancer.Balancer
 func TestBringUpIsCoalesced(t *testing.T) {
 	const n = 2000
 	cc := &fakeConn{}
-	ch := testChannel(t)
-	bal := ch.balancer(cc)
+	bal := testFleet(t).balancer(cc)
 	defer bal.Close()
 	start := time.Now()
 	if err := bal.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: endpointsOf(n)}}); err != nil {

@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"time"
@@ -15,7 +15,7 @@ const farewellAfter = 10 * time.Second
 
 // depart lets go of an endpoint that is no longer listed: at once if it has no
 // connection, else when enough of the others have one. mu is held.
-func (b *fleetBalancer) depart(e *endpoint) {
+func (b *fleetBalancer) depart(e *Endpoint) {
 	if !e.ready() {
 		b.drop(e)
 		return
@@ -63,7 +63,7 @@ func (b *fleetBalancer) dismiss() {
 }
 
 // drop ends an endpoint. Its calls have the drain time to end. mu is held.
-func (b *fleetBalancer) drop(e *endpoint) {
+func (b *fleetBalancer) drop(e *Endpoint) {
 	b.tell(b.change(e, word(e.state), "gone", nil))
 	b.count(e.state, -1)
 	b.ejected(e, false)
@@ -90,7 +90,7 @@ func (b *fleetBalancer) drop(e *endpoint) {
 }
 
 // forget takes e out of byKey. mu is held.
-func (b *fleetBalancer) forget(e *endpoint) {
+func (b *fleetBalancer) forget(e *Endpoint) {
 	k := key(e.found)
 	if b.byKey[k] == e {
 		if e.next == nil {
@@ -108,6 +108,6 @@ func (b *fleetBalancer) forget(e *endpoint) {
 	}
 }
 
-func (b *fleetBalancer) change(e *endpoint, from, to string, err error) observe.EndpointChange {
+func (b *fleetBalancer) change(e *Endpoint, from, to string, err error) observe.EndpointChange {
 	return observe.EndpointChange{Target: b.fleet.cfg.Target, Endpoint: e.addr, From: from, To: to, Err: err}
 }

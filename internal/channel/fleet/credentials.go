@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"context"
@@ -34,7 +34,7 @@ func (t *transportCredentials) ClientHandshake(ctx context.Context, authority st
 	if err != nil {
 		return nil, nil, err
 	}
-	e, _ := credentials.ClientHandshakeInfoFromContext(ctx).Attributes.Value(endpointKey{}).(*endpoint)
+	e, _ := credentials.ClientHandshakeInfoFromContext(ctx).Attributes.Value(endpointKey{}).(*Endpoint)
 	if e == nil { // of another balancer
 		return secure, info, nil
 	}

@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"runtime"
@@ -18,7 +18,7 @@ func TestGoneEndpointsAreForgotten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cc := &fakeConn{}
-				bal := testChannel(t).balancer(cc)
+				bal := testFleet(t).balancer(cc)
 				defer bal.Close()
 				b, ok := bal.(*fleetBalancer)
 				if !ok {
@@ -41,7 +41,7 @@ func TestGoneEndpointsAreForgotten(t *testing.T) {
 				if b.ready != len(all) || len(b.judged) == 0 {
 					t.Fatalf("%d ready, %d judged", b.ready, len(b.judged))
 				}
-				var gone []weak.Pointer[endpoint]
+				var gone []weak.Pointer[Endpoint]
 				for _, e := range b.endpoints[left:] {
 					gone = append(gone, weak.Make(e))
 				}
@@ -60,18 +60,5 @@ func TestGoneEndpointsAreForgotten(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// A call that repeats for a long time remembers each endpoint once.
-func TestAnEndpointIsAvoidedOnce(t *testing.T) {
-	var s callState
-	a, b := new(endpoint), new(endpoint)
-	for range 100 {
-		s.avoid(a)
-		s.avoid(b)
-	}
-	if n := len(s.tried()); n != 2 {
-		t.Errorf("%d endpoints to avoid, want 2", n)
 	}
 }

@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"google.golang.org/grpc/resolver"
@@ -33,7 +33,7 @@ func identify(f resolver.Endpoint) uint64 {
 }
 
 // identity returns who the client is among the clients of the same fleet.
-func identity(cfg fleetConfig) subset.Identity {
+func identity(cfg Config) subset.Identity {
 	if cfg.Ordinal >= 0 {
 		return subset.Ordinal(uint64(cfg.Ordinal))
 	}

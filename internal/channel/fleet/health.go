@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"slices"
@@ -98,7 +98,7 @@ func (b *fleetBalancer) check() {
 
 // obey does what was decided about a silent connection. It reports whether
 // that changes who is to be picked. mu is held.
-func (b *fleetBalancer) obey(e *endpoint, o liveness.Order) (changed bool) {
+func (b *fleetBalancer) obey(e *Endpoint, o liveness.Order) (changed bool) {
 	wire, was := e.wire.Load(), e.suspected
 	switch o.Action {
 	case liveness.Suspect:
@@ -120,7 +120,7 @@ func (b *fleetBalancer) obey(e *endpoint, o liveness.Order) (changed bool) {
 	return e.suspected != was
 }
 
-func (b *fleetBalancer) because(e *endpoint, from, to, why string) observe.EndpointChange {
+func (b *fleetBalancer) because(e *Endpoint, from, to, why string) observe.EndpointChange {
 	c := b.change(e, from, to, nil)
 	c.Why = why
 	return c

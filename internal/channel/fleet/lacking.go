@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"sync"
@@ -14,9 +14,9 @@ import (
 // repeat finds one that does not.
 const maxLacking = 32
 
-// lacking is which endpoints said UNIMPLEMENTED of a method. It is forgotten with
+// Lacking is which endpoints said UNIMPLEMENTED of a method. It is forgotten with
 // the connection: an endpoint that is connected anew may be of another version.
-type lacking struct {
+type Lacking struct {
 	now atomic.Pointer[[]lack] // immutable; nil is none
 
 	mu sync.Mutex // orders replacements
@@ -25,12 +25,12 @@ type lacking struct {
 // A lack is one endpoint that lacks a method, on this connection. It keeps neither:
 // nobody tells when they are gone, and the method may not be called again.
 type lack struct {
-	endpoint weak.Pointer[endpoint]
+	endpoint weak.Pointer[Endpoint]
 	wire     weak.Pointer[socket.Connection]
 }
 
 // at returns the endpoint if the connection is still its own, or else nil.
-func (l lack) at() *endpoint {
+func (l lack) at() *Endpoint {
 	e := l.endpoint.Value()
 	if e == nil || e.Lost() || e.wire.Load() != l.wire.Value() {
 		return nil
@@ -38,11 +38,11 @@ func (l lack) at() *endpoint {
 	return e
 }
 
-// add remembers that e lacks the method. ready is how many endpoints are ready. If
+// Add remembers that e lacks the method. ready is how many endpoints are ready. If
 // more than half of them would be on the list all are forgotten: then it is the
 // method, or what it was asked for, that is missing, and to avoid them would crush
 // the rest.
-func (l *lacking) add(e *endpoint, ready int) {
+func (l *Lacking) Add(e *Endpoint, ready int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var next []lack
@@ -64,9 +64,9 @@ func (l *lacking) add(e *endpoint, ready int) {
 	l.now.Store(&next)
 }
 
-// with returns avoid and the endpoints that lack the method. It costs one load
+// With returns avoid and the endpoints that lack the method. It costs one load
 // while none does.
-func (l *lacking) with(avoid []*balance.Endpoint) []*balance.Endpoint {
+func (l *Lacking) With(avoid []*balance.Endpoint) []*balance.Endpoint {
 	now := l.now.Load()
 	if now == nil {
 		return avoid
@@ -78,14 +78,4 @@ func (l *lacking) with(avoid []*balance.Endpoint) []*balance.Endpoint {
 		}
 	}
 	return out
-}
-
-// lacks remembers that a's endpoint lacks the method.
-func (s *callState) lacks(a *attemptState) {
-	a.mu.Lock()
-	e := a.endpoint
-	a.mu.Unlock()
-	if p := s.channel.fleet.Picker(); e != nil && p != nil {
-		s.of.learnt.lacking.add(e, p.Len())
-	}
 }

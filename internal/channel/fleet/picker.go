@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"context"
@@ -59,7 +59,7 @@ func (p *Picker) fill(ctx context.Context, req *balance.Request) {
 
 // Pick returns the endpoint for req, nil if all were lost since the picker was
 // made: then the next one is on its way.
-func (p *Picker) Pick(req *balance.Request) *endpoint {
+func (p *Picker) Pick(req *balance.Request) *Endpoint {
 	i := p.engine.Pick(*req)
 	if i < 0 {
 		return nil
@@ -70,8 +70,7 @@ func (p *Picker) Pick(req *balance.Request) *endpoint {
 // An outsider is an endpoint that is out, and its place among the entries if
 // those have it.
 type outsider struct {
-	*endpoint
-
+	at    *Endpoint
 	index int
 }
 
@@ -83,31 +82,31 @@ const waiting = 5 * time.Second
 // first attempt of this call; nil if there is none. A call that cannot be
 // repeated is not risked while others can. A call with a key goes only where its
 // own order leads: to an endpoint that would have it, were it in.
-func (p *Picker) Trial(req *balance.Request, repeatable bool) *endpoint {
+func (p *Picker) Trial(req *balance.Request, repeatable bool) *Endpoint {
 	if len(p.trials) == 0 {
 		return nil
 	}
 	return p.trial(req, repeatable)
 }
 
-func (p *Picker) trial(req *balance.Request, repeatable bool) *endpoint {
+func (p *Picker) trial(req *balance.Request, repeatable bool) *Endpoint {
 	now := p.fleet.clock()
 	last := p.fleet.repeatable.Load()
 	risky := !repeatable && last != 0 && now-time.Duration(last) < waiting
 	var best *outsider
 	for i := range p.trials {
 		o := &p.trials[i]
-		if o.Lost() || req.Shut>>o.group.Load()&1 != 0 || !o.record.TrialDue(now) || slices.Contains(req.Avoid, &o.Endpoint) {
+		if o.at.Lost() || req.Shut>>o.at.group.Load()&1 != 0 || !o.at.record.TrialDue(now) || slices.Contains(req.Avoid, &o.at.Endpoint) {
 			continue
 		}
 		if p.order == nil {
-			if !risky && o.record.TakeTrial(now) {
-				return o.endpoint
+			if !risky && o.at.record.TakeTrial(now) {
+				return o.at
 			}
 			continue
 		}
 		// No repeatable call may have a key that belongs here.
-		if risky && o.record.OnTrialFor(now) < waiting {
+		if risky && o.at.record.OnTrialFor(now) < waiting {
 			continue
 		}
 		if best == nil || p.order.Before(*req, o.index, best.index) {
@@ -121,10 +120,10 @@ func (p *Picker) trial(req *balance.Request, repeatable bool) *endpoint {
 	if home >= 0 && !p.entries[home].Out() && !p.order.Before(*req, best.index, home) {
 		return nil
 	}
-	if !best.record.TakeTrial(now) {
+	if !best.at.record.TakeTrial(now) {
 		return nil
 	}
-	return best.endpoint
+	return best.at
 }
 
 // key returns the key of the call, if it has one.

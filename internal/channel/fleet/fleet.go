@@ -1,4 +1,8 @@
-package channel
+// Package fleet drives the endpoints of a channel: it connects them, watches their
+// connections, takes out those that fail, and picks one for each attempt. It is
+// grpc-go's balancer, and knows nothing of calls: what a pick is for it is told, and so
+// is how an attempt on an endpoint ended.
+package fleet
 
 import (
 	"sync/atomic"
@@ -11,8 +15,8 @@ import (
 	"github.com/surefoot-rpc/surefoot/policy"
 )
 
-// fleetConfig is what a fleet is made of. All is required but the zone and the name.
-type fleetConfig struct {
+// Config is what a fleet is made of. All is required but the zone and the name.
+type Config struct {
 	// Target is what the client dials.
 	Target string
 	// Policy is what the contract says of the channel.
@@ -29,7 +33,8 @@ type fleetConfig struct {
 	// Random is a source of random numbers, safe for concurrent use.
 	Random func() uint64
 	// Picker returns what grpc-go asks for endpoints. It picks them from p; if that is
-	// nil no endpoint is ready, and calls fail with err, or wait if that is nil too.
+	// nil no endpoint is ready, and calls fail with err, or wait if that is nil too. err
+	// wraps no status: grpc-go would end with that calls that wait for ready, too.
 	Picker func(p *Picker, err error) balancer.Picker
 	// Changed is told what becomes of endpoints, Problem what is wrong. They are
 	// called in order, with locks held, and must not block.
@@ -40,7 +45,7 @@ type fleetConfig struct {
 // A Fleet is the endpoints of one channel, as its calls see them. It outlives
 // balancers. Its methods may be called from any goroutine.
 type Fleet struct {
-	cfg      fleetConfig
+	cfg      Config
 	identity subset.Identity
 
 	// ready is the picker in use, nil while no endpoint is ready.
@@ -54,9 +59,9 @@ type Fleet struct {
 	turn atomic.Uint64
 }
 
-// newFleet returns the fleet that cfg describes. It has endpoints once grpc-go
+// New returns the fleet that cfg describes. It has endpoints once grpc-go
 // has built a balancer with its credentials.
-func newFleet(cfg fleetConfig) *Fleet {
+func New(cfg Config) *Fleet {
 	f := &Fleet{cfg: cfg, identity: identity(cfg)}
 	f.turn.Store(cfg.Random())
 	return f
@@ -87,8 +92,8 @@ func (f *Fleet) RepeatableSeen(now time.Duration) {
 // for the endpoints of no group.
 func (f *Fleet) Groups() uint64 { return f.groups.present.Load() }
 
-// Group returns the name of the group with this number.
-func (f *Fleet) Group(n uint32) string { return f.groups.names[n] }
+// GroupName returns the name of the group with this number.
+func (f *Fleet) GroupName(n uint32) string { return f.groups.names[n] }
 
 // clock returns the time since the epoch.
 func (f *Fleet) clock() time.Duration { return time.Since(f.cfg.Epoch) }

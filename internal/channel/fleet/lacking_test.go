@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"runtime"
@@ -10,12 +10,12 @@ import (
 
 // A method that is not called again does not keep endpoints that are gone.
 func TestAnEndpointThatIsGoneIsNotKeptForWhatItLacked(t *testing.T) {
-	var l lacking
-	lack := func() (weak.Pointer[endpoint], weak.Pointer[socket.Connection]) {
-		e, wire := &endpoint{addr: "10.0.0.1:1"}, socket.New(nil, nil)
+	var l Lacking
+	lack := func() (weak.Pointer[Endpoint], weak.Pointer[socket.Connection]) {
+		e, wire := &Endpoint{addr: "10.0.0.1:1"}, socket.New(nil, nil)
 		e.wire.Store(wire)
-		l.add(e, 10)
-		if got := l.with(nil); len(got) != 1 || got[0] != &e.Endpoint {
+		l.Add(e, 10)
+		if got := l.With(nil); len(got) != 1 || got[0] != &e.Endpoint {
 			t.Errorf("avoids %v, want the endpoint", got)
 		}
 		return weak.Make(e), weak.Make(wire)
@@ -26,7 +26,7 @@ func TestAnEndpointThatIsGoneIsNotKeptForWhatItLacked(t *testing.T) {
 	if e.Value() != nil || wire.Value() != nil {
 		t.Error("the endpoint or its connection is kept")
 	}
-	if got := l.with(nil); len(got) != 0 {
+	if got := l.With(nil); len(got) != 0 {
 		t.Errorf("avoids %v", got)
 	}
 }

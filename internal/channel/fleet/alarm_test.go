@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"slices"
@@ -11,7 +11,7 @@ import (
 // it early.
 func TestAnAlarmThatWasPutOffDoesNotRingBeforeItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &fleetBalancer{fleet: &Fleet{cfg: fleetConfig{Epoch: time.Now().Add(-1)}}}
+		b := &fleetBalancer{fleet: &Fleet{cfg: Config{Epoch: time.Now().Add(-1)}}}
 		var a alarm
 		var rang []time.Duration
 		ring := func() { rang = append(rang, b.fleet.clock()-1) }

@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"time"
@@ -43,7 +43,7 @@ func (b *fleetBalancer) prefer(entries []balance.Entry, p policy.Balance) {
 		return
 	}
 	all, here := 0, 0
-	for _, list := range [][]*endpoint{b.endpoints, b.leaving} {
+	for _, list := range [][]*Endpoint{b.endpoints, b.leaving} {
 		for _, e := range list {
 			if e.zone() == zone {
 				all++

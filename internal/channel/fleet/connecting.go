@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"time"
@@ -12,7 +12,7 @@ import (
 const spread = 100 * time.Millisecond
 
 // connectSoon has e connected as soon as that may be. mu is held.
-func (b *fleetBalancer) connectSoon(e *endpoint) {
+func (b *fleetBalancer) connectSoon(e *Endpoint) {
 	if b.ready == 0 || e.dialing { // calls may wait for it
 		b.enqueue(e)
 		return
@@ -45,7 +45,7 @@ func (b *fleetBalancer) hurry() {
 }
 
 // stopWaiting reports whether the endpoint was waiting.
-func (e *endpoint) stopWaiting() bool {
+func (e *Endpoint) stopWaiting() bool {
 	if e.waiting == nil {
 		return false
 	}
@@ -56,7 +56,7 @@ func (e *endpoint) stopWaiting() bool {
 
 // enqueue has e connected when fewer than the limit are being connected. mu is
 // held.
-func (b *fleetBalancer) enqueue(e *endpoint) {
+func (b *fleetBalancer) enqueue(e *Endpoint) {
 	if e.queued {
 		return
 	}
@@ -85,7 +85,7 @@ func (b *fleetBalancer) dial() {
 }
 
 // dialled says that the connect of e, if there was one, has ended. mu is held.
-func (b *fleetBalancer) dialled(e *endpoint) {
+func (b *fleetBalancer) dialled(e *Endpoint) {
 	if e.dialing {
 		e.dialing = false
 		b.dialing--

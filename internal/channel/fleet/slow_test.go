@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"context"
@@ -52,7 +52,7 @@ func (s *probeStream) RecvMsg(any) error {
 }
 
 // call is one attempt on the peer, which answers it after d, if it answers.
-func (p *backend) call(e *endpoint, d time.Duration) {
+func (p *backend) call(e *Endpoint, d time.Duration) {
 	if p.wire.Life.Sent() {
 		e.CheckSoon()
 	}
@@ -71,17 +71,17 @@ func TestSlowServiceIsLeftInPeace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3
 		cc := &fakeConn{}
-		ch := testChannel(t)
+		f := testFleet(t)
 		var mu sync.Mutex
 		var suspects []time.Time
-		ch.cfg.Observer.Endpoint = func(e observe.EndpointChange) {
+		f.cfg.Changed = func(e observe.EndpointChange) {
 			if e.To == "suspect" {
 				mu.Lock()
 				defer mu.Unlock()
 				suspects = append(suspects, time.Now())
 			}
 		}
-		b, _ := ch.balancer(cc).(*fleetBalancer)
+		b, _ := f.balancer(cc).(*fleetBalancer)
 		_ = b.UpdateClientConnState(balancer.ClientConnState{ResolverState: resolver.State{Endpoints: endpointsOf(n)}})
 		cc.settle()
 		time.Sleep(time.Second)
@@ -112,8 +112,9 @@ func TestSlowServiceIsLeftInPeace(t *testing.T) {
 			time.Sleep(1100 * time.Millisecond)
 		}
 		// No more than half are suspected at once: two checks, two ways.
+		got := published() - pickers
 		mu.Lock()
-		if got := published() - pickers; got > 2*n || len(suspects) > n {
+		if got > 2*n || len(suspects) > n {
 			t.Errorf("%d pickers and %d suspicions in 30 s, want at most %d and %d", got, len(suspects), 2*n, n)
 		}
 		for i, p := range peers {
@@ -136,8 +137,8 @@ func TestSlowServiceIsLeftInPeace(t *testing.T) {
 		}
 		var last *Picker
 		b.mu.Lock()
-		if p, ok := cc.states[len(cc.states)-1].Picker.(picker); ok {
-			last = p.ready
+		if p, ok := cc.states[len(cc.states)-1].Picker.(attempt); ok {
+			last = p.Picker
 		}
 		b.mu.Unlock()
 		b.Close()

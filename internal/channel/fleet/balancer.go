@@ -1,4 +1,4 @@
-package channel
+package fleet
 
 import (
 	"errors"
@@ -20,19 +20,19 @@ import (
 	"github.com/surefoot-rpc/surefoot/observe"
 )
 
-// policyName is the one name under which grpc-go knows our balancer. It never
+// BalancerName is the one name under which grpc-go knows our balancer. It never
 // changes: another name would make grpc-go dial every endpoint again.
-const policyName = "surefoot"
+const BalancerName = "surefoot"
 
 // grpc-go takes balancers from a global registry that must be written in init.
 func init() { balancer.Register(builder{}) } //nolint:gochecknoinits // see above
 
 type builder struct{}
 
-func (builder) Name() string { return policyName }
+func (builder) Name() string { return BalancerName }
 
 func (builder) Build(cc balancer.ClientConn, opts balancer.BuildOptions) balancer.Balancer {
-	b := &fleetBalancer{cc: cc, byKey: make(map[string]*endpoint), drains: make(map[*endpoint]*time.Timer)}
+	b := &fleetBalancer{cc: cc, byKey: make(map[string]*Endpoint), drains: make(map[*Endpoint]*time.Timer)}
 	if creds, ok := opts.DialCreds.(*transportCredentials); ok {
 		p := &creds.fleet.cfg.Policy
 		b.fleet = creds.fleet
@@ -58,22 +58,22 @@ type fleetBalancer struct {
 	load  *balance.Fleet // what bounds loads, nil if nothing does
 
 	mu        sync.Mutex
-	byKey     map[string]*endpoint
-	endpoints []*endpoint // that are listed, in the resolver's order
-	spare     []*endpoint // the list before, for its memory
-	leaving   []*endpoint // that are not, and still used
+	byKey     map[string]*Endpoint
+	endpoints []*Endpoint // that are listed, in the resolver's order
+	spare     []*Endpoint // the list before, for its memory
+	leaving   []*Endpoint // that are not, and still used
 	update    uint32      // how many there were
 	farewell  alarm       // drops those that leave
-	drains    map[*endpoint]*time.Timer
+	drains    map[*Endpoint]*time.Timer
 	ready     int // endpoints that are ready, of both kinds
 	failing   int // of those that are listed, how many are in transient failure
 
-	queue   []*endpoint // that are to be connected
+	queue   []*Endpoint // that are to be connected
 	dialing int         // connects that run
 
 	ejection  *ejection.Fleet
 	liveness  *liveness.Group
-	judged    []*endpoint // those that the last of the two looked at
+	judged    []*Endpoint // those that the last of the two looked at
 	records   []*ejection.Record
 	watched   []*liveness.Connection
 	sweeping  alarm // runs sweep
@@ -88,7 +88,7 @@ type fleetBalancer struct {
 	closed   bool
 }
 
-var errNoChannel = fmt.Errorf("the balancer %q works only in channels that surefoot.NewClient makes", policyName)
+var errNoChannel = fmt.Errorf("the balancer %q works only in channels that surefoot.NewClient makes", BalancerName)
 
 // tell has observers told of e. mu is held, which keeps the order.
 func (b *fleetBalancer) tell(e observe.EndpointChange) { b.fleet.cfg.Changed(e) }
@@ -119,20 +119,20 @@ func (b *fleetBalancer) list(found []resolver.Endpoint) {
 	before := b.endpoints
 	b.update++
 	endpoints := slices.Grow(b.spare, len(found))
-	var fresh, passed []*endpoint
+	var fresh, passed []*Endpoint
 	same := 0 // what comes next in before, if nothing changed
 	changed := false
 	if len(before) == 0 {
-		b.byKey = make(map[string]*endpoint, len(found))
-		fresh = make([]*endpoint, 0, len(found))
-		b.queue = make([]*endpoint, 0, len(found))
+		b.byKey = make(map[string]*Endpoint, len(found))
+		fresh = make([]*Endpoint, 0, len(found))
+		b.queue = make([]*Endpoint, 0, len(found))
 	}
 	for i := range found {
 		f := &found[i]
 		if len(f.Addresses) == 0 {
 			continue
 		}
-		var e *endpoint
+		var e *Endpoint
 		// Most updates change little: what comes next is what came next before.
 		if same < len(before) && sameAddresses(before[same].found.Addresses, f.Addresses) {
 			e = before[same]
@@ -163,7 +163,7 @@ func (b *fleetBalancer) list(found []resolver.Endpoint) {
 		endpoints = append(endpoints, e)
 	}
 	b.endpoints = endpoints
-	for _, list := range [][]*endpoint{passed, before[min(same, len(before)):]} {
+	for _, list := range [][]*Endpoint{passed, before[min(same, len(before)):]} {
 		for _, e := range list {
 			if e.named != b.update {
 				changed = true
@@ -191,7 +191,7 @@ func (b *fleetBalancer) list(found []resolver.Endpoint) {
 
 // stay keeps those that were leaving and are listed again. mu is held.
 func (b *fleetBalancer) stay() {
-	b.leaving = slices.DeleteFunc(b.leaving, func(e *endpoint) bool {
+	b.leaving = slices.DeleteFunc(b.leaving, func(e *Endpoint) bool {
 		e.leaving = e.named != b.update
 		return !e.leaving
 	})
@@ -201,7 +201,7 @@ func (b *fleetBalancer) stay() {
 }
 
 // known returns the endpoint with the addresses of f, nil if there is none.
-func (b *fleetBalancer) known(f *resolver.Endpoint) *endpoint {
+func (b *fleetBalancer) known(f *resolver.Endpoint) *Endpoint {
 	for e := b.byKey[key(*f)]; e != nil; e = e.next {
 		if sameAddresses(e.found.Addresses, f.Addresses) {
 			return e
@@ -211,7 +211,7 @@ func (b *fleetBalancer) known(f *resolver.Endpoint) *endpoint {
 }
 
 // add makes the sub-connection of e, not connected. mu is held.
-func (b *fleetBalancer) add(e *endpoint) error {
+func (b *fleetBalancer) add(e *Endpoint) error {
 	//nolint:staticcheck // deprecated for lists of several addresses; there is no other way yet
 	conn, err := b.cc.NewSubConn(e.addresses(), balancer.NewSubConnOptions{
 		StateListener: func(s balancer.SubConnState) { b.onState(e, s) },
@@ -228,7 +228,7 @@ func (b *fleetBalancer) add(e *endpoint) error {
 
 // connect connects endpoints that are new, in an order by chance, because
 // other clients learn of them at the same time. mu is held.
-func (b *fleetBalancer) connect(fresh []*endpoint) {
+func (b *fleetBalancer) connect(fresh []*Endpoint) {
 	for i := len(fresh) - 1; i > 0; i-- {
 		j := int(b.fleet.cfg.Random() % uint64(i+1))
 		fresh[i], fresh[j] = fresh[j], fresh[i]
@@ -240,7 +240,7 @@ func (b *fleetBalancer) connect(fresh []*endpoint) {
 
 // onState follows the state of one connection. A failing endpoint stays so
 // until it is ready: that it tries again is no news.
-func (b *fleetBalancer) onState(e *endpoint, s balancer.SubConnState) {
+func (b *fleetBalancer) onState(e *Endpoint, s balancer.SubConnState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || e.state == connectivity.Shutdown {
@@ -271,7 +271,7 @@ func (b *fleetBalancer) onState(e *endpoint, s balancer.SubConnState) {
 	}
 	e.state = is
 	if s.ConnectionError != nil {
-		b.lastErr = fmt.Errorf("%s: %v", e.addr, s.ConnectionError) //nolint:errorlint // see failPicker
+		b.lastErr = fmt.Errorf("%s: %v", e.addr, s.ConnectionError) //nolint:errorlint // see Config.Picker
 		b.fleet.readiness.noteFirst(b.lastErr)
 	}
 	switch {
@@ -284,7 +284,7 @@ func (b *fleetBalancer) onState(e *endpoint, s balancer.SubConnState) {
 	}
 }
 
-func (b *fleetBalancer) onReady(e *endpoint) {
+func (b *fleetBalancer) onReady(e *Endpoint) {
 	e.readyAt = b.fleet.clock()
 	e.record.Reconnected(e.readyAt)
 	b.suspected(e, false)
@@ -301,10 +301,10 @@ func (b *fleetBalancer) onReady(e *endpoint) {
 	b.look()
 }
 
-func (b *fleetBalancer) onLoss(e *endpoint) {
+func (b *fleetBalancer) onLoss(e *Endpoint) {
 	e.SetLost(true)
 	if e.leaving {
-		b.leaving = slices.DeleteFunc(b.leaving, func(o *endpoint) bool { return o == e })
+		b.leaving = slices.DeleteFunc(b.leaving, func(o *Endpoint) bool { return o == e })
 		b.drop(e)
 		if len(b.leaving) == 0 {
 			b.farewell.stop()
@@ -357,7 +357,7 @@ func (b *fleetBalancer) ResolverError(err error) {
 	if len(b.endpoints) > 0 {
 		return
 	}
-	b.resolver = fmt.Errorf("no endpoints of %s: %v", b.fleet.cfg.Target, err) //nolint:errorlint // see failPicker
+	b.resolver = fmt.Errorf("no endpoints of %s: %v", b.fleet.cfg.Target, err) //nolint:errorlint // see Config.Picker
 	b.publish()
 }
 
