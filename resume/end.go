@@ -36,11 +36,19 @@ var reopened = map[string]bool{
 
 // judge returns what it means that a stream ended with err. stream may be nil.
 func judge(ctx context.Context, stream any, err error) end {
-	e := end{err: err}
-	if ctx.Err() != nil {
+	e := judgeOpen(stream, err)
+	if ctx.Err() != nil && !e.final { // the caller has left in the same moment, or by that
 		e.final = true
-		return e
+		if status.Code(err) != status.FromContextError(ctx.Err()).Code() {
+			e.err = left(ctx, err)
+		}
 	}
+	return e
+}
+
+// judgeOpen is judge for a caller who has not left.
+func judgeOpen(stream any, err error) end {
+	e := end{err: err}
 	verdict := ""
 	if told := (interface{ Verdict() string })(nil); errors.As(err, &told) {
 		verdict = told.Verdict()

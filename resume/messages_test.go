@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -476,4 +477,55 @@ func (n *named) Recv() (*descriptorpb.EnumValueDescriptorProto, error) {
 	m := &descriptorpb.EnumValueDescriptorProto{Name: n.rest[0]}
 	n.rest = n.rest[1:]
 	return m, nil
+}
+
+// judged is an error that a client of Surefoot's returns.
+type judged struct {
+	error
+	verdict string
+}
+
+func (j judged) Verdict() string { return j.verdict }
+func (j judged) Unwrap() error   { return j.error }
+
+// leaving is a stream whose caller leaves just before it ends with err.
+type leaving struct {
+	leave func()
+	err   error
+}
+
+func (l leaving) Recv() (string, error) {
+	l.leave()
+	return "", l.err
+}
+
+// Who has left is told so, whatever his stream ended with in the same moment, unless
+// that was the server's last word.
+func TestALoopOfACallerThatHasLeft(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		want codes.Code
+	}{
+		{"its stream breaks", status.Error(codes.Unavailable, "gone"), codes.Canceled},
+		{"it is lost", judged{status.Error(codes.Unavailable, "gone"), "lost"}, codes.Canceled},
+		{"its contract's time is over", judged{status.Error(codes.DeadlineExceeded, "late"), "expired"}, codes.Canceled},
+		{"it is cancelled with it", judged{status.Error(codes.Canceled, "the story"), "abandoned"}, codes.Canceled},
+		{"the server has answered", judged{status.Error(codes.NotFound, "no"), "answer"}, codes.NotFound},
+		{"the server has no more", io.EOF, codes.OK},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		open := func(context.Context, string, ...grpc.CallOption) (leaving, error) { return leaving{cancel, c.err}, nil }
+		var end error
+		n := 0
+		for _, err := range resume.MessagesBy(ctx, open, "", func(m string) string { return m }, func(c string) string { return c },
+			resume.OnReopen(func(resume.Reopening) { t.Errorf("%s: opened again", c.name) })) {
+			end = err
+			n++
+		}
+		if status.Code(end) != c.want || n > 1 || c.want == codes.Canceled && !strings.Contains(end.Error(), status.Convert(c.err).Message()) {
+			t.Errorf("%s: %v", c.name, end)
+		}
+		cancel()
+	}
 }
