@@ -138,11 +138,14 @@ func TestAServerHasTimeToSayWhatWentWrong(t *testing.T) {
 		defer n.close()
 		n.serve("bottom", surefootService(t), &tier{get: func(ctx context.Context, _ *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
 			<-ctx.Done()
+			time.Sleep(ms) // or it may answer first
 			return nil, ctx.Err()
 		}})
 		below := n.client([]string{"bottom"}, roomy(nil))
+		var told string
 		n.serve("middle", surefootService(t), &tier{get: func(ctx context.Context, r *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
 			_, err := below.Get(ctx, r)
+			told = status.Convert(err).Message()
 			return nil, status.Errorf(codes.FailedPrecondition, "the stock is not known: %v", status.Code(err))
 		}})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -151,6 +154,10 @@ func TestAServerHasTimeToSayWhatWentWrong(t *testing.T) {
 		_, err := n.client([]string{"middle"}, roomy(nil)).Get(ctx, anvil)
 		if status.Code(err) != codes.FailedPrecondition || time.Since(began) != 980*ms {
 			t.Errorf("%v after %v, want the reason after 980ms", err, time.Since(began))
+		}
+		time.Sleep(time.Second) // the bottom's handler ends
+		if want := "surefoot: the call was not over within 980ms, which is what the call that it is made for leaves it (deadline_margin_ms)"; told != want {
+			t.Errorf("the handler is told %q, want %q", told, want)
 		}
 	})
 }

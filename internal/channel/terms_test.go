@@ -76,25 +76,37 @@ func TestALargeRequestHasMoreTimeForEachAttempt(t *testing.T) {
 		}, trusting(), contractOf(map[string]*surefootv1.MethodContract{"Get": {Method: &surefootv1.Method{
 			DeadlineMs: new(int64(10_000)), AttemptTimeoutMs: new(int64(100)), AttemptTimeoutPerKibUs: new(int64(1000)),
 			Retry: &surefootv1.Retry{MaxAttempts: new(int32(3))},
-		}}}, nil))
+		}}}, &surefootv1.Service{
+			Balance:     &surefootv1.Balance{Ejection: &surefootv1.Ejection{Off: new(true)}},
+			RetryBudget: &surefootv1.RetryBudget{RatioPercent: new(int32(100)), MinPerSecond: new(int32(100))},
+		}))
 		defer w.close()
 		w.warm()
-		for kib, want := range map[int]time.Duration{0: 100 * time.Millisecond, 500: 600 * time.Millisecond} {
+		for _, c := range []struct {
+			kib  int
+			opts []grpc.CallOption
+			want time.Duration
+		}{
+			{0, nil, 100 * time.Millisecond},
+			{500, nil, 600 * time.Millisecond},
+			{500, []grpc.CallOption{call.AttemptTimeout(300 * time.Millisecond)}, 300 * time.Millisecond},
+			{500, []grpc.CallOption{call.AttemptTimeout(time.Hour)}, 600 * time.Millisecond},
+		} {
 			slow := 0
 			for range 4 {
 				start := time.Now()
-				if _, err := w.stub.Get(t.Context(), sku(kib)); err != nil {
+				if _, err := w.stub.Get(t.Context(), sku(c.kib), c.opts...); err != nil {
 					t.Fatal(err)
 				}
-				if took := time.Since(start); took >= want {
+				if took := time.Since(start); took >= c.want {
 					slow++
-					if took > want+50*time.Millisecond {
-						t.Errorf("%d KiB: took %v, want %v", kib, took, want)
+					if took > c.want+50*time.Millisecond {
+						t.Errorf("%d KiB, %d options: took %v, want %v", c.kib, len(c.opts), took, c.want)
 					}
 				}
 			}
 			if slow == 0 {
-				t.Errorf("%d KiB: no call waited for %v", kib, want)
+				t.Errorf("%d KiB, %d options: no call waited for %v", c.kib, len(c.opts), c.want)
 			}
 		}
 	})

@@ -55,10 +55,14 @@ func (a *attemptState) judge(err error, now time.Duration) (outcome.Verdict, out
 
 // explain replaces the error of an attempt that our own timer ended, which
 // says no more than that a context was cancelled: the caller has cancelled
-// nothing. So it does with that of one whose connection went as the client was closed.
+// nothing. So it does with that of one whose connection went as the client was closed,
+// and of one that a deadline ended which is not that of the caller's context.
 func (a *attemptState) explain(err error, v outcome.Verdict, now time.Duration) error {
 	if v == outcome.Local && status.Code(err) == codes.Unavailable && !a.fromPeer && a.call.channel.closed.Load() {
 		return status.Error(codes.Canceled, "surefoot: the client was closed")
+	}
+	if v == outcome.Expired && status.Code(err) == codes.DeadlineExceeded && a.sent && !a.fromPeer && a.call.bounded {
+		return a.call.outOfTime()
 	}
 	if v == outcome.Abandoned || status.Code(err) != codes.Canceled {
 		return err
@@ -71,6 +75,16 @@ func (a *attemptState) explain(err error, v outcome.Verdict, now time.Duration) 
 			a.address(), (now - a.start).Round(time.Millisecond))
 	}
 	return err
+}
+
+// outOfTime returns the error of a call that its policy's deadline has ended, or
+// the deadline of the call for which it is made.
+func (s *callState) outOfTime() error {
+	limit := (s.machine.Deadline() - s.start).Round(time.Millisecond)
+	if s.inherited {
+		return status.Errorf(codes.DeadlineExceeded, "surefoot: the call was not over within %v, which is what the call that it is made for leaves it (deadline_margin_ms)", limit)
+	}
+	return status.Errorf(codes.DeadlineExceeded, "surefoot: the call was not over within %v (deadline_ms)", limit)
 }
 
 // maybeSent reports whether the peer may have seen the attempt. What no picker
