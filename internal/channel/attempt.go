@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/metadata"
 
@@ -27,13 +26,13 @@ type attemptKey struct{}
 type attemptState struct {
 	context.Context
 	call   *callState
-	number int
+	number int32
+	light  bool               // is cancelled through abort
 	hedge  *hedge             // what a hedge has of its own, nil for others
 	start  time.Duration      // on the channel's clock
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
 	time   timeouts.Link
 	watch  *streamWatch // of a stream with limits, once it is open; else nil
-	light  bool         // is cancelled through abort
 
 	// mu guards what follows. grpc-go picks and reports on the goroutine of a
 	// unary call, but on any goroutine of a stream; the timer has its own.
@@ -93,6 +92,8 @@ func (a *attemptState) begin(c *callState, now, timeout time.Duration) {
 	}
 	switch {
 	case timeout == 0:
+	case timeout == c.of.Unary.AttemptTimeout:
+		c.of.times.Start(&a.time, a, now)
 	case c.ownTimeout:
 		c.channel.timeouts.StartAlone(&a.time, a, now, timeout)
 	default:
@@ -100,23 +101,18 @@ func (a *attemptState) begin(c *callState, now, timeout time.Duration) {
 	}
 }
 
-// invoke makes the attempt. An interceptor that panics ends it, too.
-func (a *attemptState) invoke(method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts []grpc.CallOption) error {
-	returned := false
-	defer a.leaveUnless(&returned)
-	err := invoker(a, method, req, reply, cc, opts...)
-	returned = true
-	return err
+// leave ends a without a word on how it went: what made it has panicked.
+func (a *attemptState) leave() {
+	a.end()
+	inGroup := a.settleGroup(outcome.Abandoned)
+	a.testify(outcome.None, false)
+	inGroup.tell()
 }
 
-// leaveUnless ends a without a word on how it went, if what made it has not
-// returned: an interceptor has panicked.
+// leaveUnless is leave, if what made a has not returned.
 func (a *attemptState) leaveUnless(returned *bool) {
 	if !*returned {
-		a.end()
-		inGroup := a.settleGroup(outcome.Abandoned)
-		a.testify(outcome.None, false)
-		inGroup.tell()
+		a.leave()
 	}
 }
 
@@ -151,8 +147,7 @@ func (a *attemptState) canceller() func() {
 // end stops the attempt's time and lets go of its context. It reports whether
 // the attempt timed out.
 func (a *attemptState) end() (timedOut bool) {
-	if a.time.Started() {
-		a.time.Stop()
+	if a.time.Started() && !a.time.Stop() { // it may just be told that its time is up
 		a.mu.Lock()
 		a.over, timedOut = true, a.timedOut
 		a.mu.Unlock()
@@ -170,10 +165,9 @@ func (a *attemptState) end() (timedOut bool) {
 // the first came to nothing.
 func (a *attemptState) pick() []*balance.Endpoint {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	if a.endpoint != nil {
 		a.call.avoid(a.endpoint)
-		a.leave(-1, false, false)
+		a.release(-1, false, false)
 		a.endpoint = nil
 		a.told, a.sent, a.fromPeer, a.trailer = false, false, false, nil
 	}
@@ -181,7 +175,9 @@ func (a *attemptState) pick() []*balance.Endpoint {
 		a.from = a.call.channel.clock()
 	}
 	a.picks = true
-	return a.call.avoided(a)
+	avoid := a.call.avoided(a)
+	a.mu.Unlock()
+	return avoid
 }
 
 // foundNone says that a picker has no endpoint that is ready.
@@ -227,9 +223,9 @@ func (a *attemptState) cameBack() bool {
 	return a.again
 }
 
-// leave takes the attempt out of its endpoint's books. latency is negative if
+// release takes the attempt out of its endpoint's books. latency is negative if
 // it says nothing. mu is held.
-func (a *attemptState) leave(latency time.Duration, failed, unanswered bool) {
+func (a *attemptState) release(latency time.Duration, failed, unanswered bool) {
 	if a.wire != nil && !a.call.policy.Streaming {
 		a.wire.Life.Over(unanswered)
 	}
@@ -256,7 +252,7 @@ func (a *attemptState) testify(e outcome.Evidence, unanswered bool) {
 	if a.call.policy.Streaming || e != outcome.Good && e != outcome.Bad {
 		timing = -1
 	}
-	a.leave(timing, e == outcome.Bad, unanswered)
+	a.release(timing, e == outcome.Bad, unanswered)
 	a.mu.Unlock()
 	if a.call.policy.Streaming {
 		latency = ejection.Untimed

@@ -29,9 +29,7 @@ type callState struct {
 	of      *method
 	start   time.Duration // on the channel's clock
 	machine attempt.Call
-	trouble *trouble     // nil while nothing went wrong
-	guard   *guard       // nil if the breaker is off, or denied the call
-	groups  *groupGuards // nil unless each group of endpoints has a breaker
+	trouble *trouble // nil while nothing went wrong
 	ticket  breaker.Ticket
 	hedges  *hedges // nil unless it may hedge
 	first   attemptState
@@ -131,7 +129,7 @@ func (s *callState) next(step attempt.Step) *attemptState {
 	if step.Number > 1 || s.waited > 0 {
 		now = s.channel.clock()
 	}
-	a.number = step.Number
+	a.number = int32(step.Number)
 	s.attemptStart(a) // first, since a hook that panics leaves no timer then
 	a.begin(s, now, step.Timeout)
 	if s.hedges != nil {
@@ -143,7 +141,7 @@ func (s *callState) next(step attempt.Step) *attemptState {
 // attemptStart tells the observer of an attempt that is about to be made.
 func (s *callState) attemptStart(a *attemptState) {
 	if hook := s.channel.cfg.Observer.AttemptStart; hook != nil {
-		hook(s.ctx, s.method, a.number)
+		hook(s.ctx, s.method, int(a.number))
 	}
 }
 
@@ -156,7 +154,7 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 		a.testify(outcome.Good, false)
 		a.learn(outcome.Success)
 		inGroup.tell()
-		if a.hedge == nil && s.hedges.unused() && s.trouble == nil && !s.observed() && !timedOut {
+		if a.hedge == nil && s.trouble == nil && !timedOut && !s.observed() && (s.hedges == nil || s.hedges.unused()) {
 			return attempt.Step{}, nil
 		}
 	}
@@ -241,7 +239,7 @@ func (s *callState) record(a *attemptState, v outcome.Verdict, err error, now ti
 		next += "; the retry budget was exhausted when the attempt timeout had passed"
 	}
 	t.tell(observe.Attempt{
-		Number:   a.number,
+		Number:   int(a.number),
 		Endpoint: a.address(),
 		Start:    s.channel.wall(a.start),
 		Duration: now - a.start,
@@ -262,7 +260,7 @@ func (s *callState) attemptDone(a *attemptState) {
 	}
 	s.lock()
 	story := s.story()
-	i := slices.IndexFunc(story, func(told observe.Attempt) bool { return told.Number == a.number })
+	i := slices.IndexFunc(story, func(told observe.Attempt) bool { return told.Number == int(a.number) })
 	if i < 0 {
 		s.unlock()
 		return

@@ -95,7 +95,7 @@ func (a *attemptState) guide(req *balance.Request) {
 	if a.call.policy.Breaker.DryRun {
 		return
 	}
-	now, g := a.call.channel.clock(), a.call.groups
+	now, g := a.call.channel.clock(), a.call.of.groups
 	shut, due := g.shut(now)
 	req.Shut = shut | due
 	if due == 0 || a.number > 1 {
@@ -124,7 +124,7 @@ func (a *attemptState) entered(e *fleet.Endpoint) {
 	if n == 0 {
 		return
 	}
-	b := a.call.groups.of(n)
+	b := a.call.of.groups.of(n)
 	t, d, c := b.Allow(a.call.channel.clock(), a.call.channel.cfg.Random())
 	if d.Reason == breaker.Admitted {
 		a.enter(&stake{b, t, n})
@@ -141,9 +141,13 @@ func (a *attemptState) enter(s *stake) {
 // settleGroup tells the breaker of the group how the attempt ended, once, and
 // returns how that changed it.
 func (a *attemptState) settleGroup(v outcome.Verdict) change {
-	if a == nil || a.call.groups == nil {
+	if a == nil || a.call.of.groups == nil {
 		return change{}
 	}
+	return a.leaveGroup(v)
+}
+
+func (a *attemptState) leaveGroup(v outcome.Verdict) change {
 	a.mu.Lock()
 	s, from := a.stake, a.start
 	a.stake = nil
@@ -152,5 +156,5 @@ func (a *attemptState) settleGroup(v outcome.Verdict) change {
 		return change{}
 	}
 	now := a.call.channel.clock()
-	return change{s.guard, s.guard.Done(now, s.ticket, a.call.fair(s.guard, v, from, now))}
+	return change{s.guard, s.guard.Done(now, s.ticket, a.call.fair(s.guard, v, from, now), a.call.channel.cfg.Random())}
 }

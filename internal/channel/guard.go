@@ -63,10 +63,17 @@ func (m *method) guarded(c *Channel, name string) (changed []change) {
 
 // tell tells the observer of a change of the breaker, if there was one.
 func (g *guard) tell(c *breaker.Change) {
-	if c == nil || g.channel.cfg.Observer.Breaker == nil {
+	if c != nil {
+		g.report(c)
+	}
+}
+
+func (g *guard) report(c *breaker.Change) {
+	hook := g.channel.cfg.Observer.Breaker
+	if hook == nil {
 		return
 	}
-	g.channel.cfg.Observer.Breaker(observe.BreakerChange{
+	hook(observe.BreakerChange{
 		Target: g.channel.cfg.Target, Method: g.method, Group: g.group,
 		From: c.From.String(), To: c.To.String(), Why: c.Why, For: c.For, DryRun: c.DryRun,
 	})
@@ -83,13 +90,22 @@ func (s *callState) admit(m *method) error {
 		if !s.policy.Breaker.DryRun && m.groups.closed(s.start) {
 			return s.deny(breaker.Denial{Reason: breaker.CircuitOpen, Why: "in every group of endpoints"})
 		}
-		s.groups = m.groups
 	}
-	t, d, c := m.guard.Allow(s.start, s.channel.cfg.Random())
+	if t, passed := m.guard.Pass(s.start); passed {
+		s.ticket, s.holds = t, true
+		return nil
+	}
+	return s.ask()
+}
+
+// ask asks a breaker that does not let everyone pass.
+func (s *callState) ask() error {
+	g := s.of.guard
+	t, d, c := g.Allow(s.start, s.channel.cfg.Random())
 	if d.Reason == breaker.Admitted { // before the hook, which may panic
-		s.guard, s.ticket, s.holds = m.guard, t, true
+		s.ticket, s.holds = t, true
 	}
-	m.guard.tell(c)
+	g.tell(c)
 	if s.holds {
 		return nil
 	}
@@ -161,7 +177,10 @@ func (s *callState) settleAs(v outcome.Verdict) *breaker.Change {
 	}
 	s.holds = false
 	now := s.endedAt()
-	return s.guard.Done(now, s.ticket, s.fair(s.guard, v, s.start+s.waited, now))
+	if v == outcome.Success {
+		return s.of.guard.Done(now, s.ticket, v, 0)
+	}
+	return s.of.guard.Done(now, s.ticket, s.fair(s.of.guard, v, s.start+s.waited, now), s.channel.cfg.Random())
 }
 
 // fair returns v, or what says nothing of the service if that is that time ran out,
@@ -193,7 +212,9 @@ func (s *callState) endedAt() time.Duration {
 // giveBack ends the hedges of the call, and gives back what it holds of the
 // breaker, if it has not settled: an interceptor or a hook has panicked.
 func (s *callState) giveBack() {
-	s.hedges.end()
+	if s.hedges != nil {
+		s.hedges.end()
+	}
 	if s.holds {
 		s.settleAs(outcome.Abandoned)
 	}
@@ -205,7 +226,7 @@ func (s *callState) answered() *breaker.Change {
 	if !s.holds {
 		return nil
 	}
-	rest, c := s.guard.Answered(s.channel.clock(), s.ticket)
+	rest, c := s.of.guard.Answered(s.channel.clock(), s.ticket)
 	s.ticket = rest
 	return c
 }

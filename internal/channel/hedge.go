@@ -163,7 +163,7 @@ func (t *hedgeTimer) Expire() (over bool) {
 	now := s.channel.clock()
 	step := s.machine.StartHedge(now, s.channel.fresh(h.avoided(nil)))
 	if step.Action == attempt.Start {
-		a := &attemptState{number: step.Number, hedge: &hedge{reply: h.kind.make()}}
+		a := &attemptState{number: int32(step.Number), hedge: &hedge{reply: h.kind.make()}}
 		a.hedge.opts, a.hedge.user = h.user.beside(h.opts)
 		a.begin(s, now, step.Timeout)
 		if !h.hedged {
@@ -186,12 +186,21 @@ func (h *hedges) run(a *attemptState) {
 		}
 	}()
 	h.call.attemptStart(a)
-	err := a.invoke(h.method, h.req, a.hedge.reply, h.cc, h.invoker, a.hedge.opts)
+	err := h.invoke(a)
 	step, err := h.call.finish(a, err)
 	returned = true
 	if step.Action != attempt.Await {
 		h.decide(ended{step, err, a})
 	}
+}
+
+// invoke makes the attempt. An interceptor that panics ends it, too.
+func (h *hedges) invoke(a *attemptState) error {
+	returned := false
+	defer a.leaveUnless(&returned)
+	err := h.invoker(a, h.method, h.req, a.hedge.reply, h.cc, a.hedge.opts...)
+	returned = true
+	return err
 }
 
 // fail ends the call because a hedge did not return. The caller's goroutine
@@ -239,10 +248,8 @@ func (h *hedges) abandon() {
 
 // end ends what is left of the call, and returns when nothing of it runs.
 func (h *hedges) end() {
-	if h != nil {
-		h.abandon()
-		h.running.Wait()
-	}
+	h.abandon()
+	h.running.Wait()
 }
 
 // finished tells the engine how a ended. If that ends the call, the others are
@@ -289,9 +296,6 @@ func (h *hedges) finished(a *attemptState, now time.Duration, v outcome.Verdict,
 // unused reports whether the call, which has succeeded, has started no hedge.
 // It starts none from now on.
 func (h *hedges) unused() bool {
-	if h == nil {
-		return true
-	}
 	h.mu.Lock()
 	if h.hedged {
 		h.mu.Unlock()
@@ -351,9 +355,6 @@ func (h *hedges) await(wait time.Duration, err error) (attempt.Step, error) {
 // one of them has won, and returns what the attempt that has ended the call put
 // into the user's options.
 func (h *hedges) settle(reply any, user *userOptions, err error) *userOptions {
-	if h == nil {
-		return user
-	}
 	h.running.Wait()
 	switch {
 	case h.broken && h.panicky != nil:

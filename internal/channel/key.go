@@ -17,7 +17,7 @@ import (
 // bring returns ctx with the key that the call brings, if it does, in the header
 // that the contract names. All attempts are made with that context.
 func (u *userOptions) bring(ctx context.Context, method string, p *policy.Method) (context.Context, error) {
-	if u == nil || u.key == "" {
+	if u.key == "" {
 		return ctx, nil
 	}
 	switch k := p.IdempotencyKey; {

@@ -67,11 +67,13 @@ func (l *latencies) hedgeAfter(p *policy.Method, now time.Duration) time.Duratio
 // learn tells the method how long a took, if that says something of the attempts
 // to come.
 func (a *attemptState) learn(v outcome.Verdict) {
-	c := a.call
-	w := c.of.attempts
-	if w == nil || a.hedge != nil || c.policy.Streaming {
-		return
+	if w := a.call.of.attempts; w != nil && a.hedge == nil && !a.call.policy.Streaming {
+		a.teach(w, v)
 	}
+}
+
+func (a *attemptState) teach(w *latency.Window, v outcome.Verdict) {
+	c := a.call
 	a.mu.Lock()
 	from, lost := a.from, a.lost
 	a.mu.Unlock()
@@ -86,10 +88,12 @@ func (a *attemptState) learn(v outcome.Verdict) {
 // learn tells the method how long the call took, if that says something of the
 // calls to come.
 func (s *callState) learn(err error) {
-	w := s.of.calls
-	if w == nil || s.policy.Streaming {
-		return
+	if w := s.of.calls; w != nil && !s.policy.Streaming {
+		s.teach(w, err)
 	}
+}
+
+func (s *callState) teach(w *latency.Window, err error) {
 	v := s.verdict
 	if err == nil {
 		v = outcome.Success

@@ -9,6 +9,7 @@ import (
 
 	"github.com/surefoot-rpc/surefoot/contract"
 	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
+	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 )
 
 // A method is how calls of one method are made. It is immutable: a changed
@@ -16,8 +17,9 @@ import (
 type method struct {
 	*contract.Methods
 	learnt *learnt
-	guard  *guard       // nil if its breaker is off
-	groups *groupGuards // nil unless each group has one
+	times  *timeouts.List // of attempts with the timeout of its policy
+	guard  *guard         // nil if its breaker is off
+	groups *groupGuards   // nil unless each group has one
 	latencies
 }
 
@@ -104,10 +106,10 @@ func (m *methods) misspelt(t *contract.Table, full string) error {
 
 // others returns the method that stands for all with the policies p, of which
 // nothing is learnt. mu of the methods is held.
-func (t *methodTable) others(p *contract.Methods) *method {
+func (m *methods) others(t *methodTable, p *contract.Methods) *method {
 	found := t.rest[p]
 	if found == nil {
-		found = &method{Methods: p, learnt: new(learnt)}
+		found = &method{Methods: p, learnt: new(learnt), times: m.channel.timeouts.Of(p.Unary.AttemptTimeout)}
 		t.rest[p] = found
 	}
 	return found
@@ -127,7 +129,7 @@ func (m *methods) learn(full string) (*method, []change, error) {
 	if l == nil {
 		if t.policies.Shared(p) {
 			if m.strangers == maxStrangers {
-				return t.others(p), nil, err
+				return m.others(t, p), nil, err
 			}
 			m.strangers++
 		}
@@ -137,7 +139,7 @@ func (m *methods) learn(full string) (*method, []change, error) {
 		l = new(learnt)
 		m.learnt[full] = l
 	}
-	found := &method{Methods: p, learnt: l}
+	found := &method{Methods: p, learnt: l, times: m.channel.timeouts.Of(p.Unary.AttemptTimeout)}
 	changed := found.guarded(m.channel, full)
 	l.latencies.watch(&p.Unary, m.channel.clock())
 	found.latencies = l.latencies

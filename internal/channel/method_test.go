@@ -2,6 +2,7 @@ package channel
 
 import (
 	"fmt"
+	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func tableOf(t *testing.T, deadlineMS int64) *contract.Table {
 }
 
 func TestWhatWasLearntOfAMethodOutlivesItsPolicies(t *testing.T) {
-	m := methods{channel: new(Channel)}
+	m := methods{channel: &Channel{timeouts: timeouts.New(time.Now())}}
 	m.use(tableOf(t, 1000))
 	nothing := func(err error) {
 		if err != nil {
@@ -43,7 +44,7 @@ func TestWhatWasLearntOfAMethodOutlivesItsPolicies(t *testing.T) {
 // A method that nobody knows has a breaker of its own, until there are so many
 // that somebody must make them up.
 func TestNamesThatNobodyKnowsFillNoTable(t *testing.T) {
-	m := methods{channel: new(Channel)}
+	m := methods{channel: &Channel{timeouts: timeouts.New(time.Now())}}
 	m.use(tableOf(t, 1000))
 	name := func(i int) string { return fmt.Sprintf("/made.up.Service%d/Method", i) }
 	find := func(i int) *method { return m.lookup(name(i), func(error) {}) }
@@ -75,7 +76,7 @@ func TestNamesThatAnOverrideCoversFillNoTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := methods{channel: new(Channel)}
+	m := methods{channel: &Channel{timeouts: timeouts.New(time.Now())}}
 	m.use(table)
 	for i := range 2 * maxStrangers {
 		found := m.lookup(fmt.Sprintf("/made.up.Service/Method%d", i), func(error) {})

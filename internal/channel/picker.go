@@ -40,7 +40,7 @@ func (p picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 		}
 	}
 	p.ready.Fill(info.Ctx, &req)
-	guarded := a != nil && a.call.groups != nil
+	guarded := a != nil && a.call.of.groups != nil
 	if guarded {
 		a.guide(&req)
 	}

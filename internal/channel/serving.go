@@ -46,7 +46,7 @@ func (s *callState) passedOn(deadline time.Duration) time.Duration {
 // previous returns how many attempts a has before it that a server may
 // know of: what never reached one is not counted, as gRFC A6 has it for grpc-go's
 // own transparent retries.
-func (s *callState) previous(a *attemptState) int { return a.number - 1 - int(s.unprocessed.Load()) }
+func (s *callState) previous(a *attemptState) int { return int(a.number - 1 - s.unprocessed.Load()) }
 
 // repeatRefused reports whether the call, which failed, should not be repeated by
 // whoever made it either. A breaker that holds it back knows of the service behind it;

@@ -27,7 +27,10 @@ import (
 func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Stream)
-	ctx, err := user.bring(ctx, method, p)
+	var err error
+	if user != nil {
+		ctx, err = user.bring(ctx, method, p)
+	}
 	s := &streamState{callState: c.newCall(ctx, method, m, p, nil), user: user}
 	s.cc, s.patience = cc, c.patience(opts, p.WaitForReady)
 	opts = append(slices.Clip(opts), streamOption{state: s})
@@ -322,7 +325,7 @@ func (s *streamState) tellEnd(e ending) {
 	if e.call.Method == "" {
 		return
 	}
-	s.guard.tell(e.breaker)
+	s.of.guard.tell(e.breaker)
 	e.group.tell()
 	if e.attempt != nil {
 		s.attemptDone(e.attempt)
@@ -347,7 +350,7 @@ func (s *streamState) answered() {
 	changed := s.callState.answered()
 	inGroup := s.attempt.settleGroup(outcome.Success)
 	s.mu.Unlock()
-	s.guard.tell(changed)
+	s.of.guard.tell(changed)
 	inGroup.tell()
 }
 

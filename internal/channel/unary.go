@@ -14,10 +14,19 @@ import (
 func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	m := c.methods.lookup(method, c.problem)
 	opts, user, p := takeOptions(opts, &m.Unary)
-	ctx, err := user.bring(ctx, method, p)
+	var err error
+	if user != nil {
+		ctx, err = user.bring(ctx, method, p)
+	}
 	s := c.newCall(ctx, method, m, p, req)
 	s.cc, s.patience = cc, c.patience(opts, p.WaitForReady)
-	defer s.giveBack()
+	var running *attemptState
+	defer func() {
+		if running != nil { // an interceptor has panicked
+			running.leave()
+		}
+		s.giveBack()
+	}()
 	if delay := s.hedgeAfter(m); delay > 0 {
 		opts = slices.Clip(opts) // an interceptor may append to it in two attempts at once
 		s.hedge(m, &hedges{method: method, req: req, cc: cc, invoker: invoker, opts: opts, user: user}, delay, reply)
@@ -28,7 +37,9 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 		case attempt.Start:
 			user.reset()
 			a := s.next(step)
-			err = a.invoke(method, req, reply, cc, invoker, opts)
+			running = a
+			err = invoker(a, method, req, reply, cc, opts...)
+			running = nil
 			step, err = s.finish(a, err)
 		case attempt.Wait:
 			if !s.wait(step.Wait) {
@@ -40,8 +51,10 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 		case attempt.Await:
 			step, err = s.hedges.await(step.Wait, err)
 		case attempt.Done:
-			user = s.hedges.settle(reply, user, err)
-			s.guard.tell(s.settle(err))
+			if s.hedges != nil {
+				user = s.hedges.settle(reply, user, err)
+			}
+			m.guard.tell(s.settle(err))
 			s.learn(err)
 			if err != nil || s.observed() {
 				done := s.conclude(err)

@@ -71,8 +71,13 @@ func (l *Lacking) With(avoid []*balance.Endpoint) []*balance.Endpoint {
 	if now == nil {
 		return avoid
 	}
-	out := append(make([]*balance.Endpoint, 0, len(avoid)+len(*now)), avoid...)
-	for _, o := range *now {
+	return also(avoid, *now)
+}
+
+// also returns avoid and what is left of lacks.
+func also(avoid []*balance.Endpoint, lacks []lack) []*balance.Endpoint {
+	out := append(make([]*balance.Endpoint, 0, len(avoid)+len(lacks)), avoid...)
+	for _, o := range lacks {
 		if e := o.at(); e != nil {
 			out = append(out, &e.Endpoint)
 		}

@@ -96,21 +96,23 @@ type Link struct {
 // Started reports whether the time was started.
 func (k *Link) Started() bool { return k.in != nil }
 
-// Stop ends the time, if it was started.
-func (k *Link) Stop() {
+// Stop ends the time, if it was started. It returns true if Expire neither has
+// ended it nor runs, and will not run any more.
+func (k *Link) Stop() (stopped bool) {
 	l := k.in
 	if l == nil {
-		return
+		return true
 	}
 	l.mu.Lock()
 	k.over = true
-	if k.next != nil {
+	if stopped = k.next != nil; stopped {
 		k.unlink()
 	}
-	if l.single && l.timer != nil {
+	if l.single {
 		l.timer.Stop()
 	}
 	l.mu.Unlock()
+	return stopped
 }
 
 // unlink takes k out. The timer is left alone: it will find nothing to do. What is

@@ -52,7 +52,9 @@ func TestEachThingExpiresOnceUnlessItIsStopped(t *testing.T) {
 				x.began = time.Now()
 				lists.Of(length).Start(&x.Link, x, x.began.Sub(lists.epoch))
 				time.Sleep(stops[i])
-				x.Stop()
+				if stopped := x.Stop(); stopped != (stops[i] < length) && stops[i] != length {
+					t.Errorf("stopped after %v of %v: %v", stops[i], length, stopped)
+				}
 			})
 		}
 		running.Wait()
@@ -111,8 +113,7 @@ func TestWhatIsStoppedWhileItIsToldDoesNotComeBack(t *testing.T) {
 
 func TestAZeroLinkMayBeStopped(t *testing.T) {
 	var k Link
-	k.Stop()
-	if k.Started() {
+	if !k.Stop() || k.Started() {
 		t.Error("it was started")
 	}
 }

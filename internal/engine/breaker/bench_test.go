@@ -30,14 +30,14 @@ func BenchmarkCall(b *testing.B) {
 			for _, v := range c.verdicts {
 				for range 30 {
 					t, _, _ := br.Allow(start, 1<<63)
-					br.Done(start, t, v)
+					br.Done(start, t, v, 0)
 				}
 			}
 			return br
 		}
 		call := func(br *Breaker, random uint64) {
 			if t, d, _ := br.Allow(start, random); !d.Denied() {
-				br.Done(start, t, outcome.Success)
+				br.Done(start, t, outcome.Success, 0)
 			}
 		}
 		b.Run(c.name, func(b *testing.B) {

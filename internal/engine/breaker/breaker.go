@@ -75,7 +75,7 @@ type Breaker struct {
 	word     atomic.Uint64 // see word.go; written with mu held
 	limit    atomic.Int64  // calls in flight at most, 0 for any number
 	inFlight atomic.Int64  // those that hold a place
-	_        [16]byte      // what Done writes lies on another cache line
+	_        [40]byte      // what Done writes lies on another cache line
 
 	mu     sync.Mutex
 	policy policy.Breaker
@@ -98,8 +98,8 @@ const (
 // New returns a Breaker that has seen nothing, and is closed.
 func New(p policy.Breaker, now time.Duration) *Breaker {
 	b := &Breaker{policy: p, counts: window.New[event](p.Window, now)}
-	b.publish()
 	b.limit.Store(limitOf(p))
+	b.publish()
 	return b
 }
 

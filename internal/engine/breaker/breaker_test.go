@@ -24,7 +24,7 @@ func TestAHalfIsAHalf(t *testing.T) {
 				v = outcome.Fault
 			}
 			ticket, _, _ := b.Allow(start, 0)
-			b.Done(start, ticket, v)
+			b.Done(start, ticket, v, 0)
 		}
 		if got := b.State(); got != c.want {
 			t.Errorf("%d of %d failed: %v, want %v", c.bad, c.good+c.bad, got, c.want)
@@ -66,7 +66,7 @@ func TestTheZeroTicketHoldsNothing(t *testing.T) {
 	p := policy.HouseBreaker()
 	p.MaxInFlight = 1
 	b := New(p, start)
-	if c := b.Done(start, Ticket{}, outcome.Fault); c != nil {
+	if c := b.Done(start, Ticket{}, outcome.Fault, 0); c != nil {
 		t.Error(c)
 	}
 	rest, c := b.Answered(start, Ticket{})
@@ -143,7 +143,7 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	b := New(policy.HouseBreaker(), start)
 	for range 20 {
 		ticket, _, _ := b.Allow(start, 0)
-		b.Done(start+-time.Hour, ticket, outcome.Fault)
+		b.Done(start+-time.Hour, ticket, outcome.Fault, 0)
 	}
 	if b.State() != Open {
 		t.Error(b.State())
@@ -177,7 +177,7 @@ func TestManyCallersAtOnce(t *testing.T) {
 				}
 				running.Add(-1)
 				v := [...]outcome.Verdict{outcome.Success, outcome.Fault, outcome.Refusal, outcome.Abandoned}[(i/100+caller)%4]
-				if c := b.Done(now, ticket, v); c != nil {
+				if c := b.Done(now, ticket, v, 0); c != nil {
 					changes.Add(1)
 				}
 			}
@@ -188,8 +188,10 @@ func TestManyCallersAtOnce(t *testing.T) {
 	if most.Load() > 5 || s.InFlight != 0 || s.Trials != 0 {
 		t.Errorf("at most %d in flight, %+v is left", most.Load(), s)
 	}
-	if int64(b.epoch) != changes.Load() {
-		t.Errorf("%d changes, told of %d", b.epoch, changes.Load())
+	// Trials that another goroutine's time passes by make room for others, which is no
+	// change that anyone is told of.
+	if told := changes.Load(); int64(b.epoch) < told {
+		t.Errorf("%d changes, told of %d", b.epoch, told)
 	}
 }
 
@@ -199,7 +201,7 @@ func TestAnAdmittedCallAllocatesNothing(t *testing.T) {
 	b := New(p, start)
 	if n := testing.AllocsPerRun(100, func() {
 		ticket, _, _ := b.Allow(start, 1)
-		b.Done(start, ticket, outcome.Success)
+		b.Done(start, ticket, outcome.Success, 0)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -30,7 +30,7 @@ const longest = 64
 
 // fail counts the failure of a call that was admitted when the circuit was
 // closed, as it still is.
-func (b *Breaker) fail(now time.Duration, t Ticket) *Change {
+func (b *Breaker) fail(now time.Duration, t Ticket, random uint64) *Change {
 	b.counts.Add(now, failed, 1)
 	b.row++
 	b.taken = 0
@@ -39,12 +39,12 @@ func (b *Breaker) fail(now time.Duration, t Ticket) *Change {
 		return nil
 	}
 	if p.ConsecutiveFailures > 0 && b.row >= p.ConsecutiveFailures {
-		return b.open(now, t, fmt.Sprintf("%d calls in a row failed", b.row))
+		return b.open(now, t, random, fmt.Sprintf("%d calls in a row failed", b.row))
 	}
 	bad := b.counts.Sum(now, failed)
 	all := bad + b.counts.Sum(now, succeeded)
 	if p.FailurePercent > 0 && all >= p.MinCalls && 100*bad >= p.FailurePercent*all {
-		return b.open(now, t, fmt.Sprintf("%d of %d calls failed", bad, all))
+		return b.open(now, t, random, fmt.Sprintf("%d of %d calls failed", bad, all))
 	}
 	return nil
 }
@@ -73,10 +73,10 @@ func (b *Breaker) try(now time.Duration) (Reason, *Change) {
 
 // tried counts the result of a trial of the present half-open time. A refusal
 // is a failure here: a service that refuses three calls is not ready for all.
-func (b *Breaker) tried(now time.Duration, t Ticket, good bool, v outcome.Verdict) *Change {
+func (b *Breaker) tried(now time.Duration, t Ticket, good bool, v outcome.Verdict, random uint64) *Change {
 	b.trials--
 	if !good {
-		return b.open(now, t, "a trial failed: "+v.String())
+		return b.open(now, t, random, "a trial failed: "+v.String())
 	}
 	b.good++
 	if b.good < b.policy.Successes {
@@ -92,7 +92,7 @@ func (b *Breaker) tried(now time.Duration, t Ticket, good bool, v outcome.Verdic
 // The time is counted from when the call began, for its failure says no more of
 // the service than how it was then: a call that hung until its deadline may
 // end long after the service has healed.
-func (b *Breaker) open(now time.Duration, t Ticket, why string) *Change {
+func (b *Breaker) open(now time.Duration, t Ticket, random uint64, why string) *Change {
 	if b.state == Closed && now-b.since >= b.policy.Window {
 		b.openings = 0
 	}
@@ -100,7 +100,7 @@ func (b *Breaker) open(now time.Duration, t Ticket, why string) *Change {
 	b.openings = min(b.openings+1, longest)
 	// Jitter over a quarter, so that the clients of a service do not come back
 	// as one.
-	early, _ := bits.Mul64(uint64(t.dice)<<32, uint64(ceiling/4)+1)
+	early, _ := bits.Mul64(random, uint64(ceiling/4)+1)
 	b.until = t.at + ceiling - time.Duration(early)
 	c := b.become(now, Open, why)
 	c.For = max(b.until-now, 0)

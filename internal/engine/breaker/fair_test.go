@@ -13,7 +13,7 @@ import (
 // take makes a call that takes so long and ends with this verdict.
 func take(b *Breaker, now, took time.Duration, v outcome.Verdict) {
 	t, _, _ := b.Allow(now, 0)
-	b.Done(now+took, t, v)
+	b.Done(now+took, t, v, 0)
 }
 
 // A call that ran out of time counts if it had what the contract gives, or twice

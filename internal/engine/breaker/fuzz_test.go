@@ -241,7 +241,11 @@ func FuzzBreaker(f *testing.F) {
 				random := uint64(arg) * 0x0101010101010101
 				admits := b.Admits(now)
 				want, h := l.allow(now, random)
+				quick, passed := b.Pass(now)
 				got, d, change := b.Allow(now, random)
+				if passed && (got != quick || change != nil) {
+					t.Fatalf("passed with %+v, allowed with %+v, %+v", quick, got, change)
+				}
 				if by := want == CircuitOpen || want == TrialsTaken; admits != (!by || p.DryRun) {
 					t.Fatalf("it says that it admits %v, and then %+v", admits, d)
 				}
@@ -278,7 +282,7 @@ func FuzzBreaker(f *testing.F) {
 				l.calls = append(l.calls[:i:i], l.calls[i+1:]...)
 				ended = h.at
 				l.count(now, h, v)
-				c = b.Done(now, h.ticket, v)
+				c = b.Done(now, h.ticket, v, uint64(arg)*0x0101010101010101)
 				done++
 			case op == 14 && l.state == Closed: // many that succeed
 				for range arg / 4 {
@@ -295,7 +299,7 @@ func FuzzBreaker(f *testing.F) {
 					admitted++
 					done++
 					l.count(now, h, outcome.Success)
-					c = b.Done(now, got, outcome.Success)
+					c = b.Done(now, got, outcome.Success, 0)
 				}
 			case op == 15 && arg < 64:
 				p = fuzzed(kind ^ arg)

@@ -43,7 +43,7 @@ func (o outage) play(seed uint64) aftermath {
 	for at := time.Duration(0); at < healed+3*time.Minute; at += tick {
 		now := start + at
 		for _, p := range ends[at] {
-			if c := b.Done(now, p.ticket, p.verdict); c != nil && c.To == Open && result.opened == 0 {
+			if c := b.Done(now, p.ticket, p.verdict, rnd.Uint64()); c != nil && c.To == Open && result.opened == 0 {
 				result.opened = at - begin
 			} else if c != nil && c.To == Closed {
 				result.closed = max(at-healed, 0)
@@ -120,7 +120,7 @@ func TestAServiceThatFailsIsLeftAloneAndComesBack(t *testing.T) {
 func TestAServiceThatRefusesDoesWhatItCan(t *testing.T) {
 	play := func(p policy.Breaker) (good, sent, after int, back time.Duration) {
 		const clients, tick = 50, 10 * time.Millisecond
-		rnd := rand.New(rand.NewPCG(1, 2))
+		rnd, lengths := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4))
 		var all [clients]*Breaker
 		for i := range all {
 			all[i] = New(p, start)
@@ -153,7 +153,7 @@ func TestAServiceThatRefusesDoesWhatItCan(t *testing.T) {
 				if i >= accepts {
 					v = outcome.Refusal
 				}
-				c.b.Done(now, c.t, v)
+				c.b.Done(now, c.t, v, lengths.Uint64())
 			}
 			switch {
 			case at >= 20*time.Second && at < time.Minute:

@@ -11,7 +11,6 @@ import (
 type Ticket struct {
 	at      time.Duration // when the call was admitted
 	epoch   uint32        // of the circuit then
-	dice    uint32        // for the length of an opening that the call brings about
 	counted bool          // its result counts
 	trial   bool          // it holds one of the trials
 	placed  bool          // it holds a place in flight
@@ -64,13 +63,20 @@ type Denial struct {
 // Denied reports whether the call must not be made.
 func (d Denial) Denied() bool { return d.Reason != Admitted && !d.DryRun }
 
+// Pass is Allow where a look at the word suffices, as it does for nearly all calls.
+// If it does not pass one, Allow must be asked.
+func (b *Breaker) Pass(now time.Duration) (t Ticket, passed bool) {
+	w := b.word.Load()
+	return Ticket{at: now, epoch: uint32(w >> 32), counted: w&counting != 0}, w&(stateMask|pressing|limited) == 0
+}
+
 // Allow says whether a call may be made now, for 64 random bits. Unless it is
 // denied, the ticket is to be given to Done. The change is nil but for the call
 // that makes an open circuit half-open.
 func (b *Breaker) Allow(now time.Duration, random uint64) (t Ticket, d Denial, c *Change) {
 	w := b.word.Load()
 	if w&(stateMask|pressing) == 0 {
-		t = Ticket{at: now, epoch: uint32(w >> 32), dice: uint32(random), counted: w&counting != 0}
+		t = Ticket{at: now, epoch: uint32(w >> 32), counted: w&counting != 0}
 	} else if t, d, c = b.consider(now, random); d.Reason != Admitted {
 		return t, d, c
 	}
@@ -88,7 +94,7 @@ func (b *Breaker) Allow(now time.Duration, random uint64) (t Ticket, d Denial, c
 func (b *Breaker) consider(now time.Duration, random uint64) (t Ticket, d Denial, c *Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t = Ticket{at: now, dice: uint32(random), counted: true}
+	t = Ticket{at: now, counted: true}
 	switch b.state {
 	case Closed:
 		if b.holdBack(now, random) {
@@ -131,8 +137,33 @@ func (b *Breaker) Admits(now time.Duration) bool {
 }
 
 // Done says that the call of this ticket has ended with this verdict on its
-// last attempt. The change is nil if the circuit did not change.
-func (b *Breaker) Done(now time.Duration, t Ticket, v outcome.Verdict) *Change {
+// last attempt. If that opens the circuit, 64 random bits say for how long; a success
+// needs none. The change is nil if the circuit did not change.
+func (b *Breaker) Done(now time.Duration, t Ticket, v outcome.Verdict, random uint64) *Change {
+	if v != outcome.Success || t.trial || t.placed {
+		return b.done(now, t, v, random)
+	}
+	if t.counted {
+		b.mu.Lock()
+		if t.epoch == b.epoch {
+			b.succeed(now)
+		}
+		b.mu.Unlock()
+	}
+	return nil
+}
+
+// succeed counts a success. mu is held.
+func (b *Breaker) succeed(now time.Duration) {
+	b.counts.Add(now, succeeded, 1)
+	b.row = 0
+	if b.pressed {
+		b.relent(now)
+	}
+}
+
+// done is Done in full.
+func (b *Breaker) done(now time.Duration, t Ticket, v outcome.Verdict, random uint64) *Change {
 	if t.placed {
 		b.inFlight.Add(-1)
 	}
@@ -152,17 +183,13 @@ func (b *Breaker) Done(now time.Duration, t Ticket, v outcome.Verdict) *Change {
 	switch {
 	case t.epoch != b.epoch: // it says nothing of what the service is now
 	case t.trial:
-		c = b.tried(now, t, result == outcome.CountSuccess, v)
+		c = b.tried(now, t, result == outcome.CountSuccess, v, random)
 	case result == outcome.CountSuccess:
-		b.counts.Add(now, succeeded, 1)
-		b.row = 0
-		if b.pressed {
-			b.relent(now)
-		}
+		b.succeed(now)
 	case v == outcome.Refusal && b.policy.Throttles():
 		b.refuse(now)
 	default:
-		c = b.fail(now, t)
+		c = b.fail(now, t, random)
 	}
 	b.mu.Unlock()
 	return c
@@ -174,7 +201,7 @@ func (b *Breaker) Done(now time.Duration, t Ticket, v outcome.Verdict) *Change {
 func (b *Breaker) Answered(now time.Duration, t Ticket) (Ticket, *Change) {
 	rest := Ticket{placed: t.placed}
 	t.placed = false
-	return rest, b.Done(now, t, outcome.Success)
+	return rest, b.Done(now, t, outcome.Success, 0)
 }
 
 // giveBack gives a trial to another call.

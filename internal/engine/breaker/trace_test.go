@@ -70,12 +70,13 @@ type player struct {
 	policy  policy.Breaker
 	breaker *Breaker
 	calls   map[string]Ticket
+	dice    map[string]uint64 // of each call, for the length of an opening
 	said    []string
 }
 
 func replay(trace string) (string, error) {
 	var out strings.Builder
-	p := player{calls: make(map[string]Ticket)}
+	p := player{calls: make(map[string]Ticket), dice: make(map[string]uint64)}
 	for i, line := range strings.Split(strings.TrimRight(trace, "\n"), "\n") {
 		line, _, _ = strings.Cut(line, " -> ")
 		out.WriteString(line)
@@ -117,7 +118,7 @@ func (p *player) play(fields []string) error {
 	case "done":
 		v, err := readVerdict(args)
 		for _, name := range args[1:] {
-			p.say(p.breaker.Done(now, p.calls[name], v))
+			p.say(p.breaker.Done(now, p.calls[name], v, p.dice[name]))
 			delete(p.calls, name)
 		}
 		return err
@@ -145,8 +146,7 @@ func (p *player) ask(now time.Duration, names []string) error {
 			if err != nil || r < 0 || r >= 1 {
 				return fmt.Errorf("r must be in [0, 1): %w", err)
 			}
-			// Both halves: an opening's length is rolled with the lower one.
-			random = uint64(r*math.MaxUint32)<<32 | uint64(r*math.MaxUint32)
+			random = uint64(r*math.MaxUint32) << 32
 		}
 	}
 	for _, name := range names {
@@ -166,7 +166,7 @@ func (p *player) ask(now time.Duration, names []string) error {
 			p.said = append(p.said, said)
 		}
 		if !d.Denied() {
-			p.calls[name] = t
+			p.calls[name], p.dice[name] = t, random
 		}
 	}
 	return nil
@@ -185,7 +185,7 @@ func (p *player) many(now time.Duration, number string, args []string) error {
 			denied++
 		}
 		if !d.Denied() {
-			p.say(p.breaker.Done(now, t, v))
+			p.say(p.breaker.Done(now, t, v, 0))
 		}
 	}
 	if denied > 0 {

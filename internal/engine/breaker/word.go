@@ -8,6 +8,7 @@ const (
 	counting  = 4  // results are counted: some rule needs them
 	pressing  = 8  // the window holds refusals, or calls that were held back
 	dry       = 16 // nothing is denied
+	limited   = 32 // calls in flight are counted
 )
 
 // publish writes the word. It is called with mu held, or before anyone else
@@ -22,6 +23,9 @@ func (b *Breaker) publish() {
 	}
 	if b.policy.DryRun {
 		w |= dry
+	}
+	if b.limit.Load() > 0 {
+		w |= limited
 	}
 	if w != b.word.Load() {
 		b.word.Store(w)
