@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,10 +200,13 @@ func TestACallerInAHurryShutsNoGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCells(t, "xy", perGroup())
 		defer c.close()
+		var hung atomic.Bool
 		for _, s := range c.servers {
-			slow := takes(50 * time.Millisecond)
 			s.reserve = func(ctx context.Context, _ *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
-				return &inventoryv1.ReserveResponse{}, slow(ctx)
+				if hung.Load() {
+					return nil, takes(time.Hour)(ctx)
+				}
+				return &inventoryv1.ReserveResponse{}, takes(50 * time.Millisecond)(ctx)
 			}
 		}
 		for range 100 {
@@ -213,11 +217,7 @@ func TestACallerInAHurryShutsNoGroup(t *testing.T) {
 		if told := c.told(); len(told) > 0 {
 			t.Errorf("%q", told)
 		}
-		for _, s := range c.servers {
-			s.reserve = func(ctx context.Context, _ *inventoryv1.ReserveRequest) (*inventoryv1.ReserveResponse, error) {
-				return nil, takes(time.Hour)(ctx)
-			}
-		}
+		hung.Store(true)
 		var all sync.WaitGroup
 		for range 60 {
 			all.Go(func() { _ = c.within(time.Second) })
