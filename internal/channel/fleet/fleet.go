@@ -55,7 +55,8 @@ type Fleet struct {
 	repeatable atomic.Int64
 
 	groups groups
-	// turn is where round robin stands. It is the last: each pick writes it.
+	// turn is where round robin stands. Each pick writes it: the names of the groups
+	// keep it apart from what picks read.
 	turn atomic.Uint64
 }
 

@@ -13,13 +13,13 @@ const MaxGroups = 63
 // groups numbers the groups of endpoints that the resolver names, from 1. A
 // number is never given to another group, or its breakers would be another's.
 type groups struct {
-	mu      sync.Mutex
-	numbers map[string]uint32
-	names   [MaxGroups + 1]string // written before its number is given away
-	full    bool                  // which was told
-
 	// present has the bit of each group that has a connection.
 	present atomic.Uint64
+
+	mu      sync.Mutex
+	numbers map[string]uint32
+	full    bool                  // which was told
+	names   [MaxGroups + 1]string // written before its number is given away
 }
 
 // number returns the number of the group with this name, 0 for no group, and

@@ -60,11 +60,10 @@ func (p *Picker) fill(ctx context.Context, req *balance.Request) {
 // Pick returns the endpoint for req, nil if all were lost since the picker was
 // made: then the next one is on its way.
 func (p *Picker) Pick(req *balance.Request) *Endpoint {
-	i := p.engine.Pick(*req)
-	if i < 0 {
-		return nil
+	if i := p.engine.Pick(*req); i >= 0 {
+		return endpointOf(&p.entries[i])
 	}
-	return endpointOf(&p.entries[i])
+	return nil
 }
 
 // An outsider is an endpoint that is out, and its place among the entries if
