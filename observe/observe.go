@@ -106,7 +106,8 @@ type Denial struct {
 	// Reason is "circuit open", "circuit half-open, trials taken", "throttled" or
 	// "too many in flight".
 	Reason string
-	// Why is what the breaker was opened for, for people.
+	// Why is what the breaker was opened for, or how much it holds back or lets
+	// through, for people.
 	Why string
 	// Since is when it opened, or became half-open.
 	Since time.Time

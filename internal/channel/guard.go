@@ -115,6 +115,13 @@ func (s *callState) ask() error {
 // deny notes that the call is not to be made, and returns the caller's error
 // unless that is a dry run.
 func (s *callState) deny(d breaker.Denial) error {
+	switch d.Reason {
+	case breaker.Throttled:
+		d.Why = fmt.Sprintf("%d%% of them are held back", d.Percent)
+	case breaker.Full:
+		d.Why = fmt.Sprintf("%d calls are in flight, which is its limit", s.policy.Breaker.MaxInFlight)
+	case breaker.Admitted, breaker.CircuitOpen, breaker.TrialsTaken: // the circuit knows why
+	}
 	denial := &observe.Denial{Reason: d.Reason.String(), Why: d.Why, Wait: d.Wait, DryRun: d.DryRun}
 	if d.Since != 0 {
 		denial.Since = s.channel.wall(d.Since)
@@ -146,10 +153,10 @@ func (s *callState) refusal(d breaker.Denial) string {
 	case breaker.TrialsTaken:
 		fmt.Fprintf(&b, "its breaker has been half-open for %v, and other calls are trying whether it works again", ago)
 	case breaker.Throttled:
-		fmt.Fprintf(&b, "it refuses calls, so that %d%% of them are held back", d.Percent)
+		b.WriteString("it refuses calls, so that " + d.Why)
 	case breaker.Admitted: // which nobody refuses
 	case breaker.Full:
-		fmt.Fprintf(&b, "%d calls are in flight, which is its limit", s.policy.Breaker.MaxInFlight)
+		b.WriteString(d.Why)
 	}
 	return b.String()
 }

@@ -241,7 +241,7 @@ func TestAServiceThatRefusesIsSentLess(t *testing.T) {
 			err := w.reserve(t.Context())
 			if ce := denied(err); ce != nil {
 				heldBack++
-				if d := ce.Call.Denial; d.Reason != "throttled" || d.Wait != 0 || status.Code(err) != codes.Unavailable ||
+				if d := ce.Call.Denial; d.Reason != "throttled" || !strings.HasSuffix(d.Why, "% of them are held back") || d.Wait != 0 || status.Code(err) != codes.Unavailable ||
 					!strings.Contains(err.Error(), "% of them are held back") {
 					t.Fatalf("%v: %+v", err, d)
 				}
@@ -308,7 +308,7 @@ func TestNoMoreCallsAreInFlightThanMayBe(t *testing.T) {
 				for k := range each {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+(i+k)%3)*time.Millisecond)
 					if err := w.reserve(ctx); denied(err) != nil {
-						if full.Add(1); status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "7 calls are in flight, which is its limit") {
+						if full.Add(1); denied(err).Call.Denial.Why != "7 calls are in flight, which is its limit" || status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "7 calls are in flight, which is its limit") {
 							t.Error(err)
 						}
 					}
