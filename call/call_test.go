@@ -126,6 +126,17 @@ func TestACallOnlyNarrows(t *testing.T) {
 	}
 }
 
+func TestAKeyIsTheOptions(t *testing.T) {
+	for key, o := range map[string]call.Option{"a": call.WithIdempotencyKey("a"), "": call.NoRetry()} {
+		if got := o.IdempotencyKey(); got != key {
+			t.Errorf("%q, want %q", got, key)
+		}
+		if m := (policy.Method{Deadline: 1}); key != "" && call.Apply(m, o) != m {
+			t.Errorf("a key narrows: %+v", call.Apply(m, o))
+		}
+	}
+}
+
 func TestOptionsMayComeInAnyOrder(t *testing.T) {
 	options := []call.Option{call.Deadline(time.Second), call.Deadline(2 * time.Second), call.NoRetry()}
 	m := policy.Method{Deadline: 3 * time.Second, AttemptTimeout: time.Second, Retry: policy.Retry{MaxAttempts: 3}}

@@ -116,7 +116,7 @@ func (k *keeper[Req, Res, S]) lost() bool { return !k.until.IsZero() && !time.No
 // patience returns the waits between streams.
 func (k *keeper[Req, Res, S]) patience() *patience {
 	b := k.options.backoff
-	if b == (policy.Backoff{}) {
+	if !k.options.waits {
 		b = policy.Backoff{Base: 25 * time.Millisecond, Max: max(k.overdue()/2, 25*time.Millisecond)}
 	}
 	k.failed++

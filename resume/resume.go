@@ -48,6 +48,7 @@ type Option func(*options)
 type options struct {
 	call     []grpc.CallOption
 	backoff  policy.Backoff
+	waits    bool // backoff is the caller's
 	reopens  func(Reopening)
 	ttl      time.Duration // of a lease that is held already
 	interval time.Duration // between its renewals
@@ -60,10 +61,10 @@ func CallOptions(opts ...grpc.CallOption) Option {
 
 // Backoff replaces the waits between streams that deliver nothing: the n-th is
 // random between 0 and min(limit, base * 2^n). Without it they are 100 ms and
-// 10 s; for [Keepalive], 25 ms and half of its interval.
+// 10 s; for [Keepalive], 25 ms and a quarter of its interval.
 func Backoff(base, limit time.Duration) Option {
 	return func(o *options) {
-		o.backoff = policy.Backoff{Base: max(base, 0), Max: max(base, limit, 0)}
+		o.backoff, o.waits = policy.Backoff{Base: max(base, 0), Max: max(base, limit, 0)}, true
 	}
 }
 
