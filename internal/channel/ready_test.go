@@ -280,6 +280,63 @@ func TestTheAttemptInPlaceOfOneWithoutAnEndpoint(t *testing.T) {
 	})
 }
 
+// What a call waits for an endpoint, it waits in all: before its first attempt and
+// before each further one.
+func TestTheWaitsOfACallAddUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, nil, waiting(time.Second))
+		defer w.close()
+		s := w.servers[0]
+		s.get = func(ctx context.Context, r *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+			if r.GetSku() != "warm" {
+				s.kill()
+				return nil, ctx.Err()
+			}
+			return &inventoryv1.GetResponse{}, nil
+		}
+		w.warm()
+		s.kill()
+		synctest.Wait()
+		time.AfterFunc(500*time.Millisecond, s.start) // to be killed by the call
+		start := time.Now()
+		_, err := w.stub.Get(t.Context(), getRequest)
+		_, attempts := w.seen()
+		if status.Code(err) != codes.Unavailable || len(attempts) != 1 || attempts[0].Verdict != "lost" {
+			t.Fatalf("%v, attempts %+v", err, attempts)
+		}
+		if first := attempts[0].Start.Sub(start); first < 400*time.Millisecond {
+			t.Fatalf("it waited %v only before its first attempt", first)
+		}
+		if took := time.Since(start); took < time.Second || took > 1100*time.Millisecond {
+			t.Errorf("over after %v, want the second of wait_for_ready_ms", took)
+		}
+	})
+}
+
+// A call whose attempt found no endpoint, and that waited in vain for one, says what
+// it waited for and not what became of that attempt.
+func TestAnAttemptWithoutAnEndpointIsNotTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *world
+		var armed atomic.Bool
+		w = newWorld(t, 1, nil, surefoot.WithObserver(&observe.Observer{AttemptStart: func(context.Context, string, int) {
+			if armed.Swap(false) { // between the look at who is ready and the pick
+				w.servers[0].kill()
+				time.Sleep(10 * time.Millisecond) // virtual: the loss is seen
+			}
+		}}), waiting(time.Second))
+		defer w.close()
+		w.warm()
+		armed.Store(true)
+		_, err := w.stub.Reserve(t.Context(), &inventoryv1.ReserveRequest{})
+		ce, ok := errors.AsType[*surefoot.CallError](err)
+		if status.Code(err) != codes.Unavailable || !strings.HasPrefix(status.Convert(err).Message(), "surefoot: no endpoint of fleet:///inventory was ready within 1s (wait_for_ready_ms)") ||
+			!ok || ce.MayHaveBeenApplied() || len(ce.Call.Attempts) != 1 {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // verdictOf returns what is known of how a call ended.
 func verdictOf(err error) string {
 	var ce *surefoot.CallError

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -281,6 +282,7 @@ func TestPushback(t *testing.T) {
 		{"-1", 1, 0},
 		{"soon", 1, 0},
 		{"3600000", 1, 0}, // after the deadline: the caller gets the error now
+		{"RetryInfo", 2, 700 * time.Millisecond},
 	} {
 		t.Run(c.value, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -289,6 +291,13 @@ func TestPushback(t *testing.T) {
 					s.get = func(ctx context.Context, r *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
 						if n++; n > 1 {
 							return &inventoryv1.GetResponse{}, nil
+						}
+						if c.value == "RetryInfo" { // in the details of whatever code
+							st, err := status.New(codes.FailedPrecondition, "not yet").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(c.atLeast)})
+							if err != nil {
+								return nil, err
+							}
+							return nil, st.Err()
 						}
 						_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", c.value))
 						return nil, status.Error(codes.ResourceExhausted, "too much")
