@@ -67,3 +67,30 @@ func TestAServiceThatIsKnownIsNotMisspelt(t *testing.T) {
 		}
 	}
 }
+
+// An override of a service that the client does not know may be for others. It is
+// told if its name is that of one which the client has, misspelt: who pulls the
+// brake must know that it does not hold.
+func TestAnOverrideOfAMisspeltServiceIsTold(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"shop.v1.Shpo/*":       "shop.v1.Shop",
+		"shop.v1.Shpo/Get":     "shop.v1.Shop",
+		"Shop/Get":             "shop.v1.Shop",
+		"vendor.Kv/Range":      "vendor.KV",
+		"shop.v1.Shop/Get":     "",
+		"vendor.KV/Range":      "",
+		"shop.v2.Shop/Get":     "", // another version
+		"far.v1.Warehouse/Get": "",
+		"*":                    "",
+	} {
+		table := compile(t, contract.Sources{
+			Services:  build(t, spec{name: "Shop", methods: []rpc{{name: "Get"}}}),
+			Contracts: []*given{{ServiceName: "vendor.KV"}},
+			Overrides: overrides(override(pattern, once)),
+		})
+		err := table.Conflicts()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), "o.yaml") || !strings.Contains(err.Error(), `"`+want+`"`)) {
+			t.Errorf("%s: told %v, want %q", pattern, err, want)
+		}
+	}
+}

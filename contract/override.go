@@ -120,16 +120,21 @@ func (t *Table) readOverrides(file *Overrides, p *problems) {
 // they are known, do not have. One file serves many clients, so that the
 // services themselves may be others'.
 func (t *Table) checkOverrides(targets []target, p *problems) {
-	services := make(map[string]protoreflect.ServiceDescriptor)
+	services := make(map[string]protoreflect.ServiceDescriptor) // nil for one that has a contract alone
 	for _, to := range targets {
 		if to.descriptor != nil {
 			services[string(to.descriptor.FullName())] = to.descriptor
+		} else {
+			services[to.outside.contract.GetServiceName()] = nil
 		}
 	}
 	for _, o := range t.overrides {
-		sd := services[o.service]
+		sd, known := services[o.service]
 		if sd == nil {
 			sd = serviceNamed(o.service)
+		}
+		if !known && sd == nil && o.service != "" {
+			t.misspeltOverride(o, slices.Sorted(maps.Keys(services)))
 		}
 		if sd != nil && !o.own() && o.says.GetStream() != nil && !anyStreams(sd) {
 			var none problems
@@ -140,6 +145,20 @@ func (t *Table) checkOverrides(targets []target, p *problems) {
 			at := o.at
 			at.name = ""
 			p.add(at, "methods", fmt.Sprintf("names %q, which the service does not have: %s", o.method, nearest.Hint(o.method, bare(sd))))
+		}
+	}
+}
+
+// misspeltOverride tells of an override of a service that nobody knows, if one of
+// those that are known is probably meant.
+func (t *Table) misspeltOverride(o override, known []string) {
+	for _, name := range known {
+		if resembles(o.service, name) {
+			var p problems
+			at := o.at
+			at.service, at.name = "", ""
+			p.add(at, "methods", fmt.Sprintf("is of %q, which this client does not know; it has %q: write that name if it is meant", o.service, name))
+			t.conflicts = append(t.conflicts, p.list...)
 		}
 	}
 }

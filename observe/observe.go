@@ -170,8 +170,8 @@ type Override struct {
 	// Refused says that the file was not used: those of before stay in use.
 	Refused bool
 	// Err is why it was refused, or else which methods the overrides of several
-	// methods leave alone because they contradict what these have. nil if there is
-	// nothing to say. A file that is not there, and is awaited, is
-	// [io/fs.ErrNotExist].
+	// methods leave alone because they contradict what these have, and which override
+	// is of a service whose name is probably misspelt. nil if there is nothing to say.
+	// A file that is not there, and is awaited, is [io/fs.ErrNotExist].
 	Err error
 }

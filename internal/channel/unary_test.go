@@ -88,6 +88,12 @@ func TestKilledServerFailsNoIdempotentCall(t *testing.T) {
 		if want := int(w.servers[0].gets.Load()); lost != want || len(attempts) != 30+want {
 			t.Errorf("%d attempts, %d lost: want %d and %d", len(attempts), lost, 30+want, want)
 		}
+		calls, _ := w.seen()
+		for _, c := range calls { // what was repaired has not failed
+			if c.MayHaveBeenApplied || c.RepeatRefused {
+				t.Errorf("a call that succeeded: %+v", c)
+			}
+		}
 	})
 }
 
@@ -268,6 +274,36 @@ func TestListedCodeIsRepeatedAfterBackoff(t *testing.T) {
 		_, attempts := w.seen()
 		if len(attempts) != 3 || attempts[0].Verdict != "transient" || attempts[0].Next != "backoff" {
 			t.Errorf("attempts %+v", attempts)
+		}
+	})
+}
+
+// What is transient is repeated where it was said, if that is where the call belongs.
+func TestAListedCodeIsRepeatedAtTheEndpointOfItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		again := true
+		w := newWorld(t, 5, func(s *server) {
+			s.get = func(_ context.Context, r *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				if r.GetSku() != "warm" {
+					if again = !again; !again {
+						return nil, status.Error(codes.Aborted, "try again")
+					}
+				}
+				return &inventoryv1.GetResponse{}, nil
+			}
+		}, contractOf(nil, &surefootv1.Service{Balance: &surefootv1.Balance{Policy: &surefootv1.Balance_ConsistentHash{ConsistentHash: &surefootv1.ConsistentHash{}}}}))
+		defer w.close()
+		for range 5 { // the budget earns
+			w.warm()
+		}
+		for _, key := range []string{"anvil", "bolt", "cog"} {
+			w.forget()
+			if _, err := w.stub.Get(call.WithHashKey(t.Context(), key), getRequest); err != nil {
+				t.Fatal(err)
+			}
+			if _, attempts := w.seen(); len(attempts) != 2 || attempts[0].Verdict != "transient" || attempts[0].Endpoint != attempts[1].Endpoint {
+				t.Errorf("%s: attempts %+v", key, attempts)
+			}
 		}
 	})
 }
