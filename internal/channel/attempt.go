@@ -74,30 +74,46 @@ func (a *attemptState) Value(key any) any {
 // deadline or for its timeout or for both: contexts are what costs most here.
 func (a *attemptState) begin(c *callState, now, timeout time.Duration) {
 	a.call, a.start, a.Context = c, now, c.ctx
-	if c.marked {
-		a.Context = wire.WithRepeated(a.Context)
-	}
-	if n := c.previous(a); n > 0 {
-		a.Context = wire.WithPreviousAttempts(a.Context, n)
+	if c.marked || a.number > 1 {
+		a.Context = c.tells(a)
 	}
 	switch {
 	case c.bounded:
 		a.Context, a.cancel = context.WithDeadline(a.Context, c.channel.epoch.Add(c.machine.Deadline()))
 	case timeout == 0 && !c.policy.Stream.Ends() && c.hedges == nil: // nobody would cancel it
-	case (timeout > 0 || c.hedges != nil) && cancelKey != nil && len(c.channel.cfg.Unary) == 0 && a.Done() != nil:
+	case (timeout > 0 || c.hedges != nil) && c.channel.light && a.Done() != nil:
 		// Nobody but grpc-go waits for this context.
 		a.light = true
 	default:
 		a.Context, a.cancel = context.WithCancel(a.Context)
 	}
+	if timeout > 0 {
+		c.startTime(a, now, timeout)
+	}
+}
+
+// tells returns the context of an attempt that others are told of: it is not the
+// call's first, or the call is a repeat of somebody above.
+func (s *callState) tells(a *attemptState) context.Context {
+	ctx := s.ctx
+	if s.marked {
+		ctx = wire.WithRepeated(ctx)
+	}
+	if n := s.previous(a); n > 0 {
+		ctx = wire.WithPreviousAttempts(ctx, n)
+	}
+	return ctx
+}
+
+// startTime starts the time of an attempt.
+func (s *callState) startTime(a *attemptState, now, timeout time.Duration) {
 	switch {
-	case timeout == 0:
-	case timeout == c.of.Unary.AttemptTimeout:
-		c.of.times.Start(&a.time, a, now)
-	case c.ownTimeout:
-		c.channel.timeouts.StartAlone(&a.time, a, now, timeout)
+	case timeout == s.of.Unary.AttemptTimeout:
+		s.of.times.Start(&a.time, a, now)
+	case s.ownTimeout:
+		s.channel.timeouts.StartAlone(&a.time, a, now, timeout)
 	default:
-		c.channel.timeouts.Of(timeout).Start(&a.time, a, now)
+		s.channel.timeouts.Of(timeout).Start(&a.time, a, now)
 	}
 }
 

@@ -70,7 +70,7 @@ func (c *Channel) newCall(ctx context.Context, method string, m *method, p *poli
 	s.ownTimeout = p != &m.Unary && p != &m.Stream
 	c.waker.Wake()
 	s.serving = chain.From(ctx)
-	s.machine = attempt.New(p, c.budget, s.terms(req))
+	s.machine.Init(p, c.budget, s.terms(req))
 	if s.serving != nil && s.serving.IsRepeat() {
 		// Somebody above repeats. He decides about more, and those below are told.
 		s.marked = true
@@ -129,11 +129,11 @@ func (s *callState) next(step attempt.Step) *attemptState {
 	if step.Number > 1 || s.waited > 0 {
 		now = s.channel.clock()
 	}
-	a.number = int32(step.Number)
+	a.number = step.Number
 	s.attemptStart(a) // first, since a hook that panics leaves no timer then
-	a.begin(s, now, step.Timeout)
+	a.begin(s, now, step.For)
 	if s.hedges != nil {
-		s.hedges.begin(a, now, step.Hedge)
+		s.hedges.begin(a, now)
 	}
 	return a
 }
@@ -318,6 +318,19 @@ func (s *callState) conclude(err error) observe.Call {
 		s.serving.Refuse(err)
 	}
 	return c
+}
+
+// report tells all who want to know how a unary call has ended, and returns the
+// caller's error.
+func (s *callState) report(err error, user *userOptions) error {
+	if err != nil || s.observed() {
+		c := s.conclude(err)
+		err = c.Err
+		s.callDone(c)
+	}
+	user.deliver()
+	user.finished(err)
+	return err
 }
 
 // callDone tells the observer that the call is over.

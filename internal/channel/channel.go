@@ -55,6 +55,7 @@ type Channel struct {
 	cfg    Config
 	budget *attempt.Budget
 	xds    bool // xDS balances, not we
+	light  bool // attempts need no context of their own to be cancelled
 	// closed says that the owner closes the client; closing is closed then.
 	closed  atomic.Bool
 	epoch   time.Time // when its clock read zero
@@ -79,6 +80,7 @@ func New(cfg Config) *Channel {
 		closing:  make(chan struct{}),
 		epoch:    epoch,
 		timeouts: timeouts.New(epoch),
+		light:    cancelKey != nil && len(cfg.Unary) == 0,
 		xds:      strings.HasPrefix(strings.ToLower(cfg.Target), "xds:"),
 		budget:   attempt.NewBudget(cfg.Table.Channel.Budget, 1),
 	}

@@ -27,9 +27,7 @@ type hedges struct {
 
 	// What is asked for. The caller's reply is the first attempt's to write, so
 	// that a hedge knows only its kind.
-	method  string
 	req     any
-	cc      *grpc.ClientConn
 	invoker grpc.UnaryInvoker
 	opts    []grpc.CallOption
 	user    *userOptions
@@ -79,10 +77,10 @@ func (s *callState) hedgeAfter(m *method) time.Duration {
 }
 
 // hedge lets the call hedge, if its reply can be made again.
-func (s *callState) hedge(m *method, h *hedges, delay time.Duration, reply any) {
+func (s *callState) hedge(h *hedges, delay time.Duration, reply any) {
 	var ok bool
 	if h.kind, ok = kindOf(reply); !ok {
-		m.learnt.unlike.Do(func() {
+		s.of.learnt.unlike.Do(func() {
 			s.channel.problem(fmt.Errorf("surefoot: %s: calls are not hedged whose reply is a %T: a reply must be a "+
 				"protobuf message, or a pointer to a zero value, so that each attempt can have its own", s.method, reply))
 		})
@@ -90,7 +88,7 @@ func (s *callState) hedge(m *method, h *hedges, delay time.Duration, reply any) 
 	}
 	h.call, h.timer = s, &h.first
 	h.flying = h.one[:0]
-	s.machine.Hedge(&h.engine, delay, m.hedgeLimit)
+	s.machine.Hedge(&h.engine, delay, s.of.hedgeLimit)
 	s.hedges = h
 }
 
@@ -124,14 +122,13 @@ type hedgeTimer struct {
 	off    bool // guarded by the hedges' mu
 }
 
-// begin says that a, which is no hedge, is about to be made. after is when to
-// ask for a hedge, 0 for never.
-func (h *hedges) begin(a *attemptState, now, after time.Duration) {
+// begin says that a, which is no hedge, is about to be made.
+func (h *hedges) begin(a *attemptState, now time.Duration) {
 	h.mu.Lock()
 	over := h.over
 	h.flying = append(h.flying, a)
 	last := h.timer
-	if after > 0 {
+	if after := h.call.machine.HedgeAfter(); after > 0 {
 		if last.hedges != nil {
 			h.timer = &hedgeTimer{}
 		}
@@ -163,9 +160,9 @@ func (t *hedgeTimer) Expire() (over bool) {
 	now := s.channel.clock()
 	step := s.machine.StartHedge(now, s.channel.fresh(h.avoided(nil)))
 	if step.Action == attempt.Start {
-		a := &attemptState{number: int32(step.Number), hedge: &hedge{reply: h.kind.make()}}
+		a := &attemptState{number: step.Number, hedge: &hedge{reply: h.kind.make()}}
 		a.hedge.opts, a.hedge.user = h.user.beside(h.opts)
-		a.begin(s, now, step.Timeout)
+		a.begin(s, now, step.For)
 		if !h.hedged {
 			h.hedged, h.next = true, make(chan ended, 1)
 		}
@@ -198,7 +195,7 @@ func (h *hedges) run(a *attemptState) {
 func (h *hedges) invoke(a *attemptState) error {
 	returned := false
 	defer a.leaveUnless(&returned)
-	err := h.invoker(a, h.method, h.req, a.hedge.reply, h.cc, a.hedge.opts...)
+	err := h.invoker(a, h.call.method, h.req, a.hedge.reply, h.call.cc, a.hedge.opts...)
 	returned = true
 	return err
 }
@@ -208,7 +205,7 @@ func (h *hedges) invoke(a *attemptState) error {
 func (h *hedges) fail(a *attemptState, panicked any) {
 	a.end()
 	if panicked != nil {
-		h.call.channel.problem(fmt.Errorf("surefoot: %s: a hedge panicked, which ends the call: %v\n%s", h.method, panicked, debug.Stack()))
+		h.call.channel.problem(fmt.Errorf("surefoot: %s: a hedge panicked, which ends the call: %v\n%s", h.call.method, panicked, debug.Stack()))
 	}
 	h.mu.Lock()
 	if !h.broken {

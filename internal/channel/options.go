@@ -25,18 +25,21 @@ type userOptions struct {
 }
 
 // takeOptions returns the options that every attempt gets, what was taken out
-// of opts to act once, nil if nothing was, and p narrowed by what opts say.
-// Most calls have none of these: then opts and p are returned as they are.
-func takeOptions(opts []grpc.CallOption, p *policy.Method) ([]grpc.CallOption, *userOptions, *policy.Method) {
+// of opts to act once, nil if nothing was, and p narrowed by what opts say. Most
+// calls have none of these: then opts and p are returned as they are. waits says that
+// opts tell grpc-go how to wait for an endpoint.
+func takeOptions(opts []grpc.CallOption, p *policy.Method) (_ []grpc.CallOption, _ *userOptions, _ *policy.Method, waits bool) {
 	special := false
 	for _, o := range opts {
 		switch o.(type) {
 		case grpc.HeaderCallOption, grpc.TrailerCallOption, grpc.PeerCallOption, grpc.OnFinishCallOption, call.Option:
 			special = true
+		case grpc.FailFastCallOption:
+			waits = true
 		}
 	}
 	if !special {
-		return opts, nil, p
+		return opts, nil, p, waits
 	}
 	u := &userOptions{}
 	rest := make([]grpc.CallOption, 0, len(opts)+3)
@@ -70,7 +73,7 @@ func takeOptions(opts []grpc.CallOption, p *policy.Method) ([]grpc.CallOption, *
 	if len(u.peers) > 0 {
 		rest = append(rest, grpc.Peer(&u.peer))
 	}
-	return rest, u, p
+	return rest, u, p, waits
 }
 
 // beside returns what an attempt gets that runs beside the one that has opts,

@@ -30,23 +30,22 @@ type picker struct{ ready *fleet.Picker }
 // and when it repeats a stream that the server provably did not process.
 func (p picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	a := attemptOf(info)
-	var req balance.Request
-	if a != nil {
-		req.Avoid = a.pick()
-		if a.call.keyed {
-			if err := a.call.sendsKey(info.Ctx); err != nil {
-				return balancer.PickResult{}, err
-			}
+	if a == nil {
+		return p.pickFor(info)
+	}
+	s, req := a.call, balance.Request{Avoid: a.pick()}
+	if s.keyed {
+		if err := s.sendsKey(info.Ctx); err != nil {
+			return balancer.PickResult{}, err
 		}
 	}
 	p.ready.Fill(info.Ctx, &req)
-	guarded := a != nil && a.call.of.groups != nil
-	if guarded {
+	if s.of.groups != nil {
 		a.guide(&req)
 	}
 	var e *fleet.Endpoint
-	if a != nil && a.number == 1 {
-		e = p.ready.Trial(&req, a.call.machine.Repeatable())
+	if a.number == 1 {
+		e = p.ready.Trial(&req, s.machine.Repeatable())
 	}
 	if e == nil {
 		e = p.ready.Pick(&req)
@@ -54,14 +53,22 @@ func (p picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if e == nil {
 		return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
 	}
-	if a == nil { // not made by our interceptors
-		return balancer.PickResult{SubConn: e.SubConn()}, nil
-	}
 	a.picked(e, p.ready.Counts(), len(req.Avoid) > 0 && slices.Contains(req.Avoid, &e.Endpoint))
-	if guarded {
+	if s.of.groups != nil {
 		a.entered(e)
 	}
 	return balancer.PickResult{SubConn: e.SubConn(), Done: a.done}, nil
+}
+
+// pickFor is Pick for what was not made by our interceptors.
+func (p picker) pickFor(info balancer.PickInfo) (balancer.PickResult, error) {
+	var req balance.Request
+	p.ready.Fill(info.Ctx, &req)
+	e := p.ready.Pick(&req)
+	if e == nil {
+		return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
+	}
+	return balancer.PickResult{SubConn: e.SubConn()}, nil
 }
 
 // attemptOf returns the attempt that a pick is for, nil for what was not made

@@ -5,27 +5,22 @@ import (
 	"errors"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
+	"github.com/surefoot-rpc/surefoot/policy"
 )
 
-// patience returns how long a call with these options may wait for an endpoint
-// in our own hands. 0 leaves it to grpc-go: for a caller who says how, with
-// grpc.WaitForReady; and for a balancer that is not ours.
-func (c *Channel) patience(opts []grpc.CallOption, bound time.Duration) time.Duration {
-	if bound <= 0 || c.xds {
+// patience returns how long a call with the policy p may wait for an endpoint in
+// our own hands. 0 leaves it to grpc-go: it does so for a balancer that is not ours,
+// and a caller may say how, with grpc.WaitForReady.
+func (c *Channel) patience(p *policy.Method) time.Duration {
+	if c.xds {
 		return 0
 	}
-	for _, o := range opts {
-		if _, ok := o.(grpc.FailFastCallOption); ok {
-			return 0
-		}
-	}
-	return bound
+	return p.WaitForReady
 }
 
 // awaitReady waits until an endpoint is ready, for as long as the call may, and

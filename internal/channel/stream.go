@@ -26,13 +26,16 @@ import (
 // opened again until its first message has come, see serverStream.
 func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	m := c.methods.lookup(method, c.problem)
-	opts, user, p := takeOptions(opts, &m.Stream)
+	opts, user, p, waits := takeOptions(opts, &m.Stream)
 	var err error
 	if user != nil {
 		ctx, err = user.bring(ctx, method, p)
 	}
 	s := &streamState{callState: c.newCall(ctx, method, m, p, nil), user: user}
-	s.cc, s.patience = cc, c.patience(opts, p.WaitForReady)
+	s.cc = cc
+	if !waits {
+		s.patience = c.patience(p)
+	}
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	defer s.giveBackUnlessOpen()
 	s.dial = func(a *attemptState) (grpc.ClientStream, error) {
@@ -135,7 +138,7 @@ func (s *streamState) run(step attempt.Step, err error) (openStream, error) {
 			}
 			step, err = s.finish(a, err)
 		case attempt.Wait:
-			if !s.wait(step.Wait) {
+			if !s.wait(step.For) {
 				return openStream{}, err
 			}
 			step, err = s.resume(err)

@@ -13,13 +13,16 @@ import (
 // caller's goroutine and into the caller's reply.
 func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	m := c.methods.lookup(method, c.problem)
-	opts, user, p := takeOptions(opts, &m.Unary)
+	opts, user, p, waits := takeOptions(opts, &m.Unary)
 	var err error
 	if user != nil {
 		ctx, err = user.bring(ctx, method, p)
 	}
 	s := c.newCall(ctx, method, m, p, req)
-	s.cc, s.patience = cc, c.patience(opts, p.WaitForReady)
+	s.cc = cc
+	if !waits {
+		s.patience = c.patience(p)
+	}
 	var running *attemptState
 	defer func() {
 		if running != nil { // an interceptor has panicked
@@ -29,40 +32,38 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	}()
 	if delay := s.hedgeAfter(m); delay > 0 {
 		opts = slices.Clip(opts) // an interceptor may append to it in two attempts at once
-		s.hedge(m, &hedges{method: method, req: req, cc: cc, invoker: invoker, opts: opts, user: user}, delay, reply)
+		s.hedge(&hedges{req: req, invoker: invoker, opts: opts, user: user}, delay, reply)
 	}
 	step, err := s.begin(m, err)
 	for {
 		switch step.Action {
 		case attempt.Start:
-			user.reset()
+			if user != nil {
+				user.reset()
+			}
 			a := s.next(step)
 			running = a
 			err = invoker(a, method, req, reply, cc, opts...)
 			running = nil
 			step, err = s.finish(a, err)
 		case attempt.Wait:
-			if !s.wait(step.Wait) {
+			if !s.wait(step.For) {
 				// The error of the last attempt says more than that time ran out.
 				step = attempt.Step{Action: attempt.Done}
 				continue
 			}
 			step, err = s.resume(err)
 		case attempt.Await:
-			step, err = s.hedges.await(step.Wait, err)
+			step, err = s.hedges.await(step.For, err)
 		case attempt.Done:
 			if s.hedges != nil {
 				user = s.hedges.settle(reply, user, err)
 			}
 			m.guard.tell(s.settle(err))
 			s.learn(err)
-			if err != nil || s.observed() {
-				done := s.conclude(err)
-				err = done.Err
-				s.callDone(done)
+			if err != nil || user != nil || s.observed() {
+				err = s.report(err, user)
 			}
-			user.deliver()
-			user.finished(err)
 			return err
 		}
 	}

@@ -19,28 +19,24 @@ const (
 	Done Action = iota
 	// Start means to make an attempt. It has been paid for.
 	Start
-	// Wait means to come back with Resume when Step.Wait has passed.
+	// Wait means to come back with Resume when Step.For has passed.
 	Wait
 	// Await means that other attempts of the call go on: what to do next is the
-	// answer to the end of one of them. If Step.Wait is not 0 and none has come
+	// answer to the end of one of them. If Step.For is not 0 and none has come
 	// when it has passed, ask [Call.ResumeBeside].
 	Await
 )
 
-// A Step is the answer of a Call.
+// A Step is the answer of a Call. Four words fit into registers.
 type Step struct {
 	Action Action
 	// Number is that of the attempt to start. It counts all of them, also those
 	// that then found no endpoint.
-	Number int
-	// Timeout is how long the attempt to start may take, 0 if only the call's
-	// own deadline bounds it. When it has passed, ask [Call.GiveUp].
-	Timeout time.Duration
-	// Hedge is how long the attempt to start may take until [Call.StartHedge] is
-	// asked, 0 for never.
-	Hedge time.Duration
-	// Wait is how long to wait.
-	Wait time.Duration
+	Number int32
+	// For is how long the attempt to start may take, 0 if only the call's own
+	// deadline bounds it: when it has passed, ask [Call.GiveUp]. Or it is how long to
+	// wait.
+	For time.Duration
 	// Why is the reason, for people.
 	Why string
 }
@@ -84,10 +80,10 @@ type Terms struct {
 	Safety policy.Safety
 }
 
-// New returns the state of a call that has made no attempt. The method's policy
+// Init makes c, which is zero, a call that has made no attempt. The method's policy
 // must not change while the call lasts.
-func New(m *policy.Method, b *Budget, t Terms) Call {
-	return Call{method: m, budget: b, terms: t}
+func (c *Call) Init(m *policy.Method, b *Budget, t Terms) {
+	c.method, c.budget, c.terms = m, b, t
 }
 
 // Restrict lets the call repeat only what is unprocessed, whatever its method
@@ -208,7 +204,7 @@ func (c *Call) finish(now time.Duration, v outcome.Verdict, pb outcome.Pushback,
 	switch {
 	case step.Action != Wait, c.spare:
 		return step
-	case step.Wait == 0:
+	case step.For == 0:
 		return c.Resume(now)
 	case !c.held && !c.budget.CanPay(now):
 		return c.refuse("retry budget exhausted")
@@ -274,7 +270,7 @@ func (c *Call) decide(now time.Duration, v outcome.Verdict, pb outcome.Pushback,
 	case passed(c.repeatBy, then):
 		return c.refuse(tooLate)
 	}
-	return Step{Action: Wait, Wait: wait, Why: why}
+	return Step{Action: Wait, For: wait, Why: why}
 }
 
 // report tells the budget how an attempt ended.
@@ -364,12 +360,9 @@ func (c *Call) release() {
 
 func (c *Call) start(now time.Duration, why string) Step {
 	c.made++
-	step := Step{Action: Start, Number: int(c.made), Timeout: c.timeout(now), Why: why}
+	step := Step{Action: Start, Number: c.made, For: c.timeout(now), Why: why}
 	if h := c.hedging; h != nil {
 		h.inFlight++
-		if c.MayHedge() {
-			step.Hedge = h.delay
-		}
 	}
 	return step
 }

@@ -181,7 +181,7 @@ func FuzzPaidIsMade(f *testing.F) {
 					d.deadline = l.now + 3*time.Second
 					deadline = at(d.deadline)
 				}
-				d.call = New(&m[how>>1&1], budget, termsOf(&m[how>>1&1], deadline))
+				d.call = newCall(&m[how>>1&1], budget, termsOf(&m[how>>1&1], deadline))
 				if how&4 != 0 {
 					d.call.Restrict()
 					d.restricted = true
@@ -313,6 +313,11 @@ func FuzzPaidIsMade(f *testing.F) {
 }
 
 // termsOf are the terms of a call that adds nothing to its method.
+func newCall(m *policy.Method, b *Budget, t Terms) (c Call) {
+	c.Init(m, b, t)
+	return c
+}
+
 func termsOf(m *policy.Method, deadline time.Duration) Terms {
 	return Terms{Deadline: deadline, AttemptTimeout: m.AttemptTimeout, Safety: m.Safety}
 }
@@ -323,9 +328,9 @@ func TestOnlyAnAttemptThatMayBeRepeatedHasATimeout(t *testing.T) {
 		for attempts := range 5 {
 			m := policy.Method{Safety: safety, AttemptTimeout: time.Second, Retry: policy.Retry{MaxAttempts: attempts}}
 			b := NewBudget(policy.Budget{RatioPercent: 10_000, Window: time.Second}, start)
-			c := New(&m, b, termsOf(&m, 0))
+			c := newCall(&m, b, termsOf(&m, 0))
 			for step := c.Begin(start); step.Action == Start; {
-				timeout := step.Timeout > 0
+				timeout := step.For > 0
 				step = c.Finish(start, outcome.Timeout, outcome.Pushback{}, true, 0)
 				if again := step.Action == Start; timeout != again {
 					t.Errorf("%v, attempt %d of %d: has a timeout %v, is repeated %v", safety, c.Made(), attempts, timeout, again)
@@ -340,7 +345,7 @@ func TestOnlyAnAttemptThatMayBeRepeatedHasATimeout(t *testing.T) {
 
 func TestACallKnowsItsDeadline(t *testing.T) {
 	deadline := at(time.Second)
-	c := New(&policy.Method{}, NewBudget(policy.Budget{}, start), Terms{Deadline: deadline})
+	c := newCall(&policy.Method{}, NewBudget(policy.Budget{}, start), Terms{Deadline: deadline})
 	if c.Deadline() != deadline {
 		t.Errorf("%v, want %v", c.Deadline(), deadline)
 	}

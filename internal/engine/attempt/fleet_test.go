@@ -28,12 +28,12 @@ func quiet(seed uint64, percent, channels int) (calls, attempts [quietBefore + q
 		phase := time.Duration(r.Int64N(int64(time.Second)))
 		for second := range quietBefore + quietAfter {
 			now := at(time.Duration(second)*time.Second + phase)
-			c := New(&unary, budget, termsOf(&unary, now+unary.Deadline))
+			c := newCall(&unary, budget, termsOf(&unary, now+unary.Deadline))
 			calls[second]++
 			for step := c.Begin(now); step.Action != Done; {
 				switch step.Action {
 				case Wait:
-					now += step.Wait
+					now += step.For
 					step = c.Resume(now)
 				default:
 					attempts[int((now-start)/time.Second)]++

@@ -47,6 +47,15 @@ func (c *Call) MayHedge() bool {
 	return h != nil && !h.over && !h.stopped && int(h.started) < c.hedges() && c.mayStart()
 }
 
+// HedgeAfter returns how long the attempt that has just started may take until
+// StartHedge is asked, 0 for never.
+func (c *Call) HedgeAfter() time.Duration {
+	if !c.MayHedge() {
+		return 0
+	}
+	return c.hedging.delay
+}
+
 // mayStart reports whether the limit allows an attempt more than those that
 // have ended or are in flight.
 func (c *Call) mayStart() bool {
@@ -62,7 +71,7 @@ func (c *Call) flying() int32 {
 	return c.hedging.inFlight
 }
 
-// StartHedge says that the attempts in flight have taken as long as Step.Hedge
+// StartHedge says that the attempts in flight have taken as long as HedgeAfter
 // said, and asks for a hedge. fresh says whether an endpoint is ready that was not
 // tried by this call and on which none of its attempts is in flight. The answer is
 // Start, or Await for none: ask again after as long, while MayHedge.
@@ -121,7 +130,7 @@ func (c *Call) beside(now time.Duration, v outcome.Verdict, pb outcome.Pushback,
 	case step.Action == Wait:
 		// Not at once: a hedge is likely to be about to answer.
 		h.vacant = true
-		return Step{Action: Await, Wait: max(step.Wait, h.delay), Why: goOn}
+		return Step{Action: Await, For: max(step.For, h.delay), Why: goOn}
 	case c.refused || none:
 		c.refused = false // not yet: the hedges decide
 		return Step{Action: Await, Why: goOn}
@@ -139,7 +148,7 @@ func (c *Call) ResumeBeside(now time.Duration) Step {
 		return Step{Action: Await}
 	}
 	if h.notBefore > now {
-		return Step{Action: Await, Wait: h.notBefore - now, Why: "pushback"}
+		return Step{Action: Await, For: h.notBefore - now, Why: "pushback"}
 	}
 	if step := c.Resume(now); step.Action == Start {
 		return step

@@ -85,7 +85,7 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 			hedge := false
 			switch {
 			case op == 0 && (!d.began || d.over && d.idle()):
-				*d = hedged{call: New(&m, budget, termsOf(&m, now+3*time.Second)), began: true}
+				*d = hedged{call: newCall(&m, budget, termsOf(&m, now+3*time.Second)), began: true}
 				d.call.Hedge(&d.hedging, m.Hedge.Delay, limit)
 				step = d.call.Begin(now)
 				l.add(calls)
@@ -172,14 +172,14 @@ func FuzzPaidIsMadeOfHedges(f *testing.F) {
 					}
 					d.running = true
 				}
-				if step.Hedge != 0 && d.hedges >= m.Hedge.MaxHedges {
+				if d.call.HedgeAfter() != 0 && d.hedges >= m.Hedge.MaxHedges {
 					t.Fatalf("%v at %v after %d hedges", step, l.now, d.hedges)
 				}
 			case Wait:
 				d.waits = true
 			case Await:
 				if op == 1 || op == 4 {
-					d.beside = step.Wait > 0
+					d.beside = step.For > 0
 				}
 			case Done:
 				if d.over {
@@ -261,9 +261,9 @@ func TestACallThatMustNotHedgeDoesNot(t *testing.T) {
 		"nobody's time": {policy.ReadOnly, 1, 0},
 	} {
 		m := policy.Method{Safety: c.safety, Retry: policy.Retry{MaxAttempts: 3}, Hedge: policy.Hedge{MaxHedges: c.hedges}}
-		call := New(&m, NewBudget(policy.Budget{}, start), termsOf(&m, 0))
+		call := newCall(&m, NewBudget(policy.Budget{}, start), termsOf(&m, 0))
 		call.Hedge(new(Hedging), c.delay, nil)
-		if call.hedging != nil || call.MayHedge() || call.Begin(start).Hedge != 0 {
+		if call.hedging != nil || call.MayHedge() || call.Begin(start).Action != Start || call.HedgeAfter() != 0 {
 			t.Errorf("%s: it may hedge", name)
 		}
 	}
@@ -284,7 +284,7 @@ func TestHedgesCostNoMoreThanStated(t *testing.T) {
 		for ; calls < 2000; calls++ {
 			now := at(time.Duration(calls) * 10 * time.Millisecond)
 			var h Hedging
-			c := New(&m, b, termsOf(&m, 0))
+			c := newCall(&m, b, termsOf(&m, 0))
 			c.Hedge(&h, 20*time.Millisecond, limit)
 			c.Begin(now)
 			for range 3 {

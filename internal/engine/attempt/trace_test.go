@@ -95,7 +95,7 @@ func replay(t *testing.T, trace string) string {
 				bad(err)
 			}
 			policy, budget = p, NewBudget(b, start)
-			call = New(&policy, budget, Terms{Deadline: deadline, AttemptTimeout: policy.AttemptTimeout, Safety: policy.Safety})
+			call = newCall(&policy, budget, Terms{Deadline: deadline, AttemptTimeout: policy.AttemptTimeout, Safety: policy.Safety})
 			policy.Retry.UntilDeadline = slices.Contains(fields, "until-deadline")
 			if slices.Contains(fields, "restricted") {
 				call.Restrict()
@@ -125,6 +125,7 @@ func replay(t *testing.T, trace string) string {
 }
 
 func play(call *Call, budget, limit *Budget, now time.Duration, event string, args []string) (string, error) {
+	say := func(s Step) string { return written(s, call.HedgeAfter()) }
 	switch event {
 	case "begin":
 		var waited time.Duration
@@ -134,17 +135,17 @@ func play(call *Call, budget, limit *Budget, now time.Duration, event string, ar
 				return "", err
 			}
 		}
-		return call.BeginAfter(now, waited).String(), nil
+		return say(call.BeginAfter(now, waited)), nil
 	case "resume":
-		return call.Resume(now).String(), nil
+		return say(call.Resume(now)), nil
 	case "resume-beside":
-		return call.ResumeBeside(now).String(), nil
+		return say(call.ResumeBeside(now)), nil
 	case "hedge?":
 		step := call.StartHedge(now, slices.Contains(args, "fresh"))
 		if step.Action == Await && !call.MayHedge() {
 			return "never again", nil
 		}
-		return step.String(), nil
+		return say(step), nil
 	case "give-up?":
 		return map[bool]string{true: "yes", false: "no"}[call.GiveUp(now, !slices.Contains(args, "nowhere"))], nil
 	case "answered":
@@ -211,28 +212,28 @@ func play(call *Call, budget, limit *Budget, now time.Duration, event string, ar
 			}
 		}
 		if event == "end" {
-			return call.End(now, v).String(), nil
+			return say(call.End(now, v)), nil
 		}
 		if event == "hedge-finish" {
-			return call.FinishHedge(now, v, pb, fresh, r).String(), nil
+			return say(call.FinishHedge(now, v, pb, fresh, r)), nil
 		}
-		return call.Finish(now, v, pb, fresh, r).String(), nil
+		return say(call.Finish(now, v, pb, fresh, r)), nil
 	default:
 		return "", errors.New("unknown event")
 	}
 }
 
-// String returns the step as traces write it.
-func (s Step) String() string {
+// written returns the step as traces write it, and when a hedge is to be asked for.
+func written(s Step, hedge time.Duration) string {
 	what := map[Action]string{Start: "start", Wait: "wait", Await: "await", Done: "done"}[s.Action]
 	switch {
-	case s.Wait > 0:
-		what += fmt.Sprintf(" %v", s.Wait)
-	case s.Action == Start && s.Timeout > 0:
-		what += fmt.Sprintf(" for %v", s.Timeout)
+	case s.Action == Start && s.For > 0:
+		what += fmt.Sprintf(" for %v", s.For)
+	case s.For > 0:
+		what += fmt.Sprintf(" %v", s.For)
 	}
-	if s.Hedge > 0 {
-		what += fmt.Sprintf(", hedge after %v", s.Hedge)
+	if s.Action == Start && hedge > 0 {
+		what += fmt.Sprintf(", hedge after %v", hedge)
 	}
 	if s.Why != "" {
 		what += " (" + s.Why + ")"
