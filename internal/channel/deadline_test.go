@@ -66,3 +66,27 @@ func TestTheDeadlineOfTheContractIsNamed(t *testing.T) {
 		})
 	}
 }
+
+// So is that of a stream from which nothing has come. Once headers came nobody can
+// tell who says it.
+func TestTheDeadlineOfAStreamIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, func(s *server) {
+			s.watch = func(_ *inventoryv1.WatchRequest, out inventoryv1.Inventory_WatchServer) error {
+				<-out.Context().Done()
+				time.Sleep(time.Millisecond) // or it answers at the same time
+				return out.Context().Err()
+			}
+		}, trusting(), contractOf(map[string]*surefootv1.MethodContract{"Watch": {Method: &surefootv1.Method{DeadlineMs: new(int64(1000))}}}, nil))
+		defer w.close()
+		w.warm()
+		defer time.Sleep(time.Second)
+		stream, err := w.stub.Watch(t.Context(), watchRequest)
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if st := status.Convert(err); st.Code() != codes.DeadlineExceeded || st.Message() != "surefoot: the call was not over within 1s (deadline_ms)" {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -80,9 +80,9 @@ func (a *attemptState) explain(err error, v outcome.Verdict, now time.Duration) 
 // outOfTime returns the error of a call that its policy's deadline has ended, or
 // the deadline of the call for which it is made.
 func (s *callState) outOfTime() error {
-	limit := (s.machine.Deadline() - s.start).Round(time.Millisecond)
+	limit := (s.machine.Deadline() - s.start).Round(time.Microsecond)
 	if s.inherited {
-		return status.Errorf(codes.DeadlineExceeded, "surefoot: the call was not over within %v, which is what the call that it is made for leaves it (deadline_margin_ms)", limit)
+		return status.Errorf(codes.DeadlineExceeded, "surefoot: the call was not over within %v, which is what the call that it is made for leaves it (deadline_margin_ms)", limit.Round(time.Millisecond))
 	}
 	return status.Errorf(codes.DeadlineExceeded, "surefoot: the call was not over within %v (deadline_ms)", limit)
 }
