@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/surefoot-rpc/surefoot/contract"
+	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 	"github.com/surefoot-rpc/surefoot/policy"
 )
@@ -170,6 +171,35 @@ func TestRetriesOffReachesEveryMethod(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A service that is linked into the program and was not named at construction is
+// overridden when its contract is learnt: what the override does not say stays.
+func TestAnOverrideReachesAServiceThatIsLearntLater(t *testing.T) {
+	for _, pattern := range []string{"*", "inventory.v1.Inventory/*", "inventory.v1.Inventory/Get"} {
+		table := compile(t, contract.Sources{Overrides: overrides(override(pattern, &mth{DeadlineMs: i64(700)}))})
+		m := lookup(t, table, "/"+inventoryv1.Inventory_ServiceDesc.ServiceName+"/Get").Unary
+		if m.Deadline != 700*ms || m.AttemptTimeout != 250*ms || m.Safety != policy.ReadOnly {
+			t.Errorf("%s: %+v", pattern, m)
+		}
+	}
+}
+
+// Of a method with a contract and without a .proto it is known whether it may be
+// repeated.
+func TestAnOverrideOfAMethodThatHasAContractMustSuitIt(t *testing.T) {
+	codes := &mth{Retry: &retry{Codes: []surefootv1.Code{surefootv1.Code_ABORTED}}}
+	kv := []*given{{ServiceName: "vendor.KV", Methods: map[string]*givenM{
+		"Range": {IdempotencyLevel: surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS.Enum()}, "Put": {},
+	}}}
+	table := compile(t, contract.Sources{Contracts: kv, Overrides: overrides(override("vendor.KV/Range", codes))})
+	if m := lookup(t, table, "/vendor.KV/Range").Unary; m.Retry.Codes == 0 {
+		t.Errorf("%+v", m)
+	}
+	_, err := contract.Compile(contract.Sources{Contracts: kv, Overrides: overrides(override("vendor.KV/Put", codes))})
+	if err == nil || !strings.Contains(err.Error(), "vendor.KV/Put: set.retry.codes") {
+		t.Errorf("told %v", err)
 	}
 }
 
