@@ -179,21 +179,29 @@ func (a *attemptState) end() (timedOut bool) {
 
 // pick returns the endpoints to avoid. A second pick of one attempt means that
 // the first came to nothing.
-func (a *attemptState) pick() []*balance.Endpoint {
+func (a *attemptState) pick() (avoid []*balance.Endpoint) {
 	a.mu.Lock()
+	if a.picks {
+		a.pickAgain()
+	}
+	a.picks = true
+	if s := a.call; s.trouble != nil || s.hedges != nil || s.of.learnt.lacking.Any() {
+		avoid = s.avoided(a)
+	}
+	a.mu.Unlock()
+	return avoid
+}
+
+// pickAgain says that the pick before came to nothing, or found nothing: the attempt
+// has waited, for which no endpoint is to blame. mu is held.
+func (a *attemptState) pickAgain() {
+	a.from = a.call.channel.clock()
 	if a.endpoint != nil {
 		a.call.avoid(a.endpoint)
 		a.release(-1, false, false)
 		a.endpoint = nil
 		a.told, a.sent, a.fromPeer, a.trailer = false, false, false, nil
 	}
-	if a.picks { // it has waited, for which no endpoint is to blame
-		a.from = a.call.channel.clock()
-	}
-	a.picks = true
-	avoid := a.call.avoided(a)
-	a.mu.Unlock()
-	return avoid
 }
 
 // foundNone says that a picker has no endpoint that is ready.

@@ -89,7 +89,10 @@ func (s *callState) begin(m *method, err error) (attempt.Step, error) {
 		err = s.admit(m)
 	}
 	if err == nil {
-		if err = s.awaitReady(); err != nil {
+		if s.mustAwait() {
+			err = s.awaitReady()
+		}
+		if err != nil {
 			s.verdict = outcome.Unprocessed
 			s.interrupted()
 		}

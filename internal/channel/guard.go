@@ -163,7 +163,12 @@ func (s *callState) refusal(d breaker.Denial) string {
 
 // settle tells the breaker how the call ended, once, and returns how that
 // changed it, for tell: no lock of the call may be held then.
-func (s *callState) settle(err error) *breaker.Change { return s.settleAs(s.ended(err)) }
+func (s *callState) settle(err error) *breaker.Change {
+	if !s.holds {
+		return nil
+	}
+	return s.settleAs(s.ended(err))
+}
 
 // ended returns the verdict on the last attempt, whose error is err. A call whose
 // time was up before anything was sent says nothing of the service.

@@ -66,18 +66,22 @@ type ended struct {
 }
 
 // hedgeAfter returns how long the attempts of the call may take before a hedge
-// starts, 0 if none does. A key makes a call one that may be repeated, and not one
+// starts, whose policy says so, 0 if none does. A key makes a call one that may be repeated, and not one
 // that may run twice at once: a server that finds the key in use answers the hedge
 // with an error, which would end the call.
-func (s *callState) hedgeAfter(m *method) time.Duration {
-	if !s.policy.Hedge.On() || !s.policy.Safety.Repeatable() || !s.machine.Repeatable() {
+func (s *callState) hedgeAfter() time.Duration {
+	if !s.policy.Safety.Repeatable() || !s.machine.Repeatable() {
 		return 0
 	}
-	return m.hedgeAfter(s.policy, s.channel.clock())
+	return s.of.hedgeAfter(s.policy, s.channel.clock())
 }
 
-// hedge lets the call hedge, if its reply can be made again.
-func (s *callState) hedge(h *hedges, delay time.Duration, reply any) {
+// hedge lets the call hedge with h, if it may and its reply can be made again.
+func (s *callState) hedge(h *hedges, reply any) {
+	delay := s.hedgeAfter()
+	if delay == 0 {
+		return
+	}
 	var ok bool
 	if h.kind, ok = kindOf(reply); !ok {
 		s.of.learnt.unlike.Do(func() {

@@ -23,16 +23,12 @@ func (c *Channel) patience(p *policy.Method) time.Duration {
 	return p.WaitForReady
 }
 
-// awaitReady waits until an endpoint is ready, for as long as the call may, and
-// returns why there is none. It costs next to nothing while one is.
-func (s *callState) awaitReady() error {
-	if s.patience == 0 || s.channel.fleet.Picker() != nil {
-		return nil
-	}
-	return s.waitReady()
-}
+// mustAwait reports whether the call must wait for an endpoint in our own hands.
+func (s *callState) mustAwait() bool { return s.patience > 0 && s.channel.fleet.Picker() == nil }
 
-func (s *callState) waitReady() error {
+// awaitReady waits until an endpoint is ready, for as long as the call may, and
+// returns why there is none.
+func (s *callState) awaitReady() error {
 	c, begin := s.channel, s.channel.clock()
 	if s.cc.GetState() == connectivity.Idle {
 		s.cc.Connect() // as the first attempt would
@@ -80,7 +76,10 @@ func (s *callState) unready() error {
 // attempt ended with. It stays the call's if there is none to go on with, unless
 // that attempt found no endpoint either.
 func (s *callState) resume(err error) (attempt.Step, error) {
-	none := s.awaitReady()
+	var none error
+	if s.mustAwait() {
+		none = s.awaitReady()
+	}
 	s.lock()
 	defer s.unlock()
 	if none != nil {

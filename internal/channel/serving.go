@@ -13,7 +13,10 @@ func (s *callState) until(long time.Duration) (deadline time.Duration, sooner bo
 	if d, ok := s.ctx.Deadline(); ok {
 		deadline = s.channel.at(d)
 	}
-	limit := s.passedOn(deadline)
+	var limit time.Duration
+	if s.serving != nil && deadline != 0 {
+		limit = s.passedOn(deadline)
+	}
 	s.inherited = limit != 0 && deadline >= limit
 	if own := s.start + long; long > 0 && (limit == 0 || own < limit) {
 		limit, s.inherited = own, false
@@ -29,9 +32,6 @@ func (s *callState) until(long time.Duration) (deadline time.Duration, sooner bo
 // such time. deadline is that of the context which the handler made the call with. A
 // handler that gave it a later one than its own, or none, does not wait for it.
 func (s *callState) passedOn(deadline time.Duration) time.Duration {
-	if s.serving == nil || deadline == 0 {
-		return 0
-	}
 	t, ok := s.serving.Deadline()
 	if !ok {
 		return 0

@@ -30,9 +30,9 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 		}
 		s.giveBack()
 	}()
-	if delay := s.hedgeAfter(m); delay > 0 {
+	if p.Hedge.On() {
 		opts = slices.Clip(opts) // an interceptor may append to it in two attempts at once
-		s.hedge(&hedges{req: req, invoker: invoker, opts: opts, user: user}, delay, reply)
+		s.hedge(&hedges{req: req, invoker: invoker, opts: opts, user: user}, reply)
 	}
 	step, err := s.begin(m, err)
 	for {

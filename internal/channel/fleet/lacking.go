@@ -64,20 +64,17 @@ func (l *Lacking) Add(e *Endpoint, ready int) {
 	l.now.Store(&next)
 }
 
-// With returns avoid and the endpoints that lack the method. It costs one load
-// while none does.
+// Any reports whether With adds something. It costs one load.
+func (l *Lacking) Any() bool { return l.now.Load() != nil }
+
+// With returns avoid and the endpoints that lack the method.
 func (l *Lacking) With(avoid []*balance.Endpoint) []*balance.Endpoint {
 	now := l.now.Load()
 	if now == nil {
 		return avoid
 	}
-	return also(avoid, *now)
-}
-
-// also returns avoid and what is left of lacks.
-func also(avoid []*balance.Endpoint, lacks []lack) []*balance.Endpoint {
-	out := append(make([]*balance.Endpoint, 0, len(avoid)+len(lacks)), avoid...)
-	for _, o := range lacks {
+	out := append(make([]*balance.Endpoint, 0, len(avoid)+len(*now)), avoid...)
+	for _, o := range *now {
 		if e := o.at(); e != nil {
 			out = append(out, &e.Endpoint)
 		}
