@@ -157,7 +157,8 @@ func (s *callState) finish(a *attemptState, err error) (attempt.Step, error) {
 		a.testify(outcome.Good, false)
 		a.learn(outcome.Success)
 		inGroup.tell()
-		if a.hedge == nil && s.trouble == nil && !timedOut && !s.observed() && (s.hedges == nil || s.hedges.unused()) {
+		// The trouble of a call that may hedge is looked at once it will not.
+		if a.hedge == nil && (s.hedges == nil || s.hedges.unused()) && s.trouble == nil && !timedOut && !s.observed() {
 			return attempt.Step{}, nil
 		}
 	}
