@@ -302,7 +302,7 @@ func (h *hedges) unused() bool {
 		h.mu.Unlock()
 		return false
 	}
-	h.over, h.first.off = true, true
+	h.over = true
 	h.mu.Unlock()
 	h.first.Stop()
 	return true

@@ -589,6 +589,39 @@ func TestTheRepeatOfAHedgedAttempt(t *testing.T) {
 			})
 		})
 	}
+	t.Run("is cancelled at once if the hedge has answered", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var st stage
+			st.play = func(ctx context.Context, n int64, s *server) (*inventoryv1.GetResponse, error) {
+				switch n {
+				case 1:
+					<-time.After(30 * time.Millisecond)
+					return nil, status.Error(codes.Unavailable, "down")
+				case 2:
+					return st.answer(ctx, s, 80*time.Millisecond)
+				default:
+					return st.answer(ctx, s, time.Hour)
+				}
+			}
+			w := newWorld(t, 4, st.setup, hedging(nil), surefoot.WithObserver(&observe.Observer{
+				AttemptStart: func(_ context.Context, _ string, number int) {
+					if number == 3 { // it is about to be made, and its caller is slow
+						<-time.After(100 * time.Millisecond)
+					}
+				},
+			}))
+			defer w.close()
+			w.warm()
+			start := time.Now()
+			r, err := w.stub.Get(t.Context(), it)
+			if took := time.Since(start); err != nil || r.GetSku() != "80ms" || took > 200*time.Millisecond {
+				t.Errorf("%v, %v after %v", r, err, took)
+			}
+			if verdicts, last := w.told(); !slices.Equal(verdicts, []string{"fault", "success", "abandoned"}) {
+				t.Errorf("%+v", last.Attempts)
+			}
+		})
+	})
 	t.Run("follows when both have failed", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var st stage
