@@ -79,9 +79,7 @@ func (p *patience) wait(e end) time.Duration {
 		return 0
 	}
 	if e.slow {
-		for p.backoff.Ceiling(p.failed) < p.backoff.Max && p.failed < 64 {
-			p.failed++
-		}
+		p.failed = max(p.failed, 63) // beyond all that doubles
 	}
 	d := p.backoff.Delay(p.failed, rand.Uint64()) //nolint:gosec // jitter
 	p.failed++

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -201,29 +203,44 @@ func TestStreamThatTheCallerHasSeenIsNotRepeated(t *testing.T) {
 		"header":  func(s inventoryv1.Inventory_WatchClient) { _, _ = s.Header() },
 		"context": func(s inventoryv1.Inventory_WatchClient) { _ = s.Context() },
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				setup, opened := failing(1, func(_ *server, w inventoryv1.Inventory_WatchServer) error {
-					_ = w.SendHeader(metadata.Pairs("seen", "yes"))
-					time.Sleep(time.Second)
-					return status.Error(codes.Unavailable, "no")
+		for _, waits := range []bool{false, true} { // for a message, when the stream is seen
+			t.Run(fmt.Sprintf("%s, waits %v", name, waits), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					setup, opened := failing(1, func(_ *server, w inventoryv1.Inventory_WatchServer) error {
+						time.Sleep(time.Second)
+						_ = w.SendHeader(metadata.Pairs("seen", "yes"))
+						time.Sleep(time.Second)
+						return status.Error(codes.Unavailable, "no")
+					})
+					w := newWorld(t, 3, setup)
+					defer w.close()
+					w.warm()
+					stream, err := w.stub.Watch(t.Context(), watchRequest)
+					if err != nil {
+						t.Fatal(err)
+					}
+					end := make(chan error, 1)
+					recv := func() {
+						_, err := stream.Recv()
+						end <- err
+					}
+					if waits {
+						go recv()
+						synctest.Wait()
+					}
+					see(stream)
+					if !waits {
+						recv()
+					}
+					if err := <-end; status.Code(err) != codes.Unavailable || opened.Load() != 1 {
+						t.Errorf("%d opened, %v", opened.Load(), err)
+					}
+					if calls, _ := w.seen(); len(calls) != 1 {
+						t.Errorf("%d calls", len(calls))
+					}
 				})
-				w := newWorld(t, 3, setup)
-				defer w.close()
-				w.warm()
-				stream, err := w.stub.Watch(t.Context(), watchRequest)
-				if err != nil {
-					t.Fatal(err)
-				}
-				see(stream)
-				if _, err := stream.Recv(); status.Code(err) != codes.Unavailable || opened.Load() != 1 {
-					t.Errorf("%d opened, %v", opened.Load(), err)
-				}
-				if calls, _ := w.seen(); len(calls) != 1 {
-					t.Errorf("%d calls", len(calls))
-				}
 			})
-		})
+		}
 	}
 }
 
@@ -449,4 +466,78 @@ func TestWhoWaitsBesideTheReaderSeesTheRepeat(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A stream that is opened again is closed for sending again, also if nothing was
+// sent. (Otherwise grpc-go closes it with the message.)
+func TestTheRepeatOfAStreamIsClosedForSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opened atomic.Int64
+		w := newWorld(t, 3, func(s *server) {
+			s.options = append(s.options, grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+				if opened.Add(1) == 1 {
+					return status.Error(codes.Unavailable, "no")
+				}
+				for {
+					if err := stream.RecvMsg(new(inventoryv1.WatchRequest)); errors.Is(err, io.EOF) {
+						return stream.SendMsg(&inventoryv1.WatchResponse{Revision: 7})
+					} else if err != nil {
+						return err
+					}
+				}
+			}))
+		}, surefoot.WithContract(&surefootv1.Contract{ServiceName: "unknown.v1.Service", Methods: map[string]*surefootv1.MethodContract{
+			"Method": {IdempotencyLevel: new(surefootv1.IdempotencyLevel_IDEMPOTENT), Method: &surefootv1.Method{DeadlineMs: new(int64(1000))}},
+		}}))
+		defer w.close()
+		w.warm()
+		stream, err := w.client.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true}, "/unknown.v1.Service/Method")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		var m inventoryv1.WatchResponse
+		if err := stream.RecvMsg(&m); err != nil || m.GetRevision() != 7 || opened.Load() != 2 {
+			t.Errorf("%v, revision %d from stream %d", err, m.GetRevision(), opened.Load())
+		}
+	})
+}
+
+// The request is kept until the first message has come, and no longer: a watch may
+// last for days.
+func TestTheRequestOfAStreamIsLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, func(s *server) {
+			s.watch = func(_ *inventoryv1.WatchRequest, w inventoryv1.Inventory_WatchServer) error {
+				time.Sleep(time.Second)
+				if err := w.Send(&inventoryv1.WatchResponse{Revision: 1}); err != nil {
+					return err
+				}
+				return mute(s, w)
+			}
+		})
+		defer w.close()
+		w.warm()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		request := &inventoryv1.WatchRequest{Sku: "bolt"}
+		kept := weak.Make(request)
+		stream, err := w.stub.Watch(ctx, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request = nil
+		if runtime.GC(); kept.Value() == nil {
+			t.Error("nothing is kept that could be sent again")
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		if runtime.GC(); kept.Value() != nil {
+			t.Error("the request is kept after the first message")
+		}
+		runtime.KeepAlive(stream)
+	})
 }
