@@ -24,7 +24,7 @@ func (t *Table) Misspelt(service string, called func(service string) bool) error
 		name := o.contract.GetServiceName()
 		if resembles(name, service) && !called(name) {
 			p.add(o.place(place{}), "service_name", fmt.Sprintf("is %q, which no .proto in this program declares and of which no call was made; "+
-				"%q is called and has no contract of that kind: write that name if it is meant", name, service))
+				"%q is called and has no contract of that kind: write that name if it is meant, or else give that service a contract, which may be empty", name, service))
 		}
 	}
 	return p.err()

@@ -37,6 +37,9 @@ func TestAKeyIsAFieldThatIsNotEmpty(t *testing.T) {
 	if hasField(option.ProtoReflect(), "string_value") {
 		t.Error("no bytes are a key")
 	}
+	if option.StringValue = []byte{}; hasField(option.ProtoReflect(), "string_value") {
+		t.Error("bytes that are set, and empty, are a key")
+	}
 	if option.StringValue = []byte("x"); !hasField(option.ProtoReflect(), "string_value") {
 		t.Error("bytes are no key")
 	}
