@@ -3,7 +3,6 @@ package resume
 import (
 	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"time"
 
@@ -101,10 +100,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// left is the error of a caller that has left while there was no stream.
+// left is the error of a caller that has left while there was no stream, the last of
+// which ended with err.
 func left(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return status.FromContextError(ctx.Err()).Err()
-	}
 	return status.Errorf(status.FromContextError(ctx.Err()).Code(), "%v while the stream was to be opened again after: %v", ctx.Err(), err)
 }

@@ -529,3 +529,57 @@ func TestALoopOfACallerThatHasLeft(t *testing.T) {
 		cancel()
 	}
 }
+
+// numbers is a stream of numbers that breaks at its end.
+type numbers[C resume.Cursor] struct{ rest []C }
+
+func (n *numbers[C]) Recv() (C, error) {
+	if len(n.rest) == 0 {
+		var none C
+		return none, status.Error(codes.Unavailable, "broken")
+	}
+	m := n.rest[0]
+	n.rest = n.rest[1:]
+	return m, nil
+}
+
+// resumed returns what is delivered of streams of numbers, and what was asked for.
+func resumed[C resume.Cursor](t *testing.T, streams ...[]C) (got, asked []C) {
+	t.Helper()
+	open := func(_ context.Context, c C, _ ...grpc.CallOption) (*numbers[C], error) {
+		asked = append(asked, c)
+		if len(streams) == 0 {
+			return nil, status.Error(codes.NotFound, "over")
+		}
+		s := &numbers[C]{streams[0]}
+		streams = streams[1:]
+		return s, nil
+	}
+	same := func(c C) C { return c }
+	var first C
+	for m, err := range resume.MessagesBy(t.Context(), open, first, same, same, resume.Backoff(0, 0)) {
+		if err == nil {
+			got = append(got, m)
+		} else if status.Code(err) != codes.NotFound {
+			t.Error(err)
+		}
+	}
+	return got, asked
+}
+
+// Numbers have their order, below zero as well: what is behind is left out.
+func TestNumbersHaveTheirOrder(t *testing.T) {
+	check := func(got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	check(fmt.Sprint(resumed(t, []int8{-3, -1}, []int8{-3, -2, -1, 1}, []int8{-1, 1, 127})), "[-3 -1 1 127] [0 -1 1 127]")
+	check(fmt.Sprint(resumed(t, []int64{5, 7}, []int64{5, 6, 7, 8})), "[5 7 8] [0 7 8]")
+	check(fmt.Sprint(resumed(t, []uint8{200, 250}, []uint8{1, 200, 250, 255})), "[200 250 255] [0 250 255]")
+	check(fmt.Sprint(resumed(t, []uint64{1 << 63, 1<<63 + 1}, []uint64{1, 1 << 63, 1<<63 + 2})),
+		"[9223372036854775808 9223372036854775809 9223372036854775810] [0 9223372036854775809 9223372036854775810]")
+	// A text is left out only if it is the same, and at the beginning.
+	check(fmt.Sprint(resumed(t, []string{"b", "c"}, []string{"a", "c", "d"})), "[b c a c d] [ c d]")
+}
