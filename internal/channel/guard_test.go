@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot"
@@ -150,6 +151,48 @@ func TestAServiceThatFailsAcrossTheBoardIsLeftAloneUntilItIsBack(t *testing.T) {
 		if first.Method != "/inventory.v1.Inventory/Reserve" || first.Target != "fleet:///inventory" || first.Why != "20 of 20 calls failed" ||
 			first.For < 3750*time.Millisecond || first.For > 5*time.Second || first.DryRun {
 			t.Errorf("told as %+v, opened at %v", first, opened)
+		}
+	})
+}
+
+// What counts is the call: one that a repeat has mended has not failed, and one whose
+// attempts have all failed has failed once.
+func TestABreakerCountsCallsAndNotAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, mood := moody(t, 4, breakerOf(nil), contractOf(nil, &surefootv1.Service{RetryBudget: &surefootv1.RetryBudget{RatioPercent: new(int32(100))}}))
+		defer w.close()
+		w.warm()
+		get := func() error {
+			_, err := w.stub.Get(t.Context(), getRequest)
+			return err
+		}
+		mood.is(func(ctx context.Context) error {
+			if md, _ := metadata.FromIncomingContext(ctx); len(md.Get("grpc-previous-rpc-attempts")) == 0 {
+				return status.Error(codes.Unavailable, "not at first")
+			}
+			return nil
+		})
+		for i := range 100 {
+			if err := get(); err != nil {
+				t.Fatalf("call %d: %v", i, err)
+			}
+		}
+		if told := w.states(); len(told) > 0 {
+			t.Errorf("%q though no call has failed", told)
+		}
+		time.Sleep(20 * time.Second)
+		w.forget()
+		mood.fails(codes.Unavailable)
+		for i := range 20 {
+			if err := get(); err == nil || denied(err) != nil {
+				t.Fatalf("call %d: %v", i, err)
+			}
+		}
+		if _, attempts := w.seen(); len(attempts) < 30 {
+			t.Errorf("%d attempts: nothing was repeated", len(attempts))
+		}
+		if err := get(); denied(err) == nil {
+			t.Errorf("after 20 calls: %v", err)
 		}
 	})
 }

@@ -130,6 +130,40 @@ func TestAHedgeAnswersForASlowServer(t *testing.T) {
 	})
 }
 
+// The first attempt is made on the caller's goroutine, where its profile, its labels
+// and its panics belong; a hedge has one of its own.
+func TestTheFirstAttemptIsMadeOnTheCallersGoroutine(t *testing.T) {
+	goroutine := func() string {
+		b := make([]byte, 64)
+		id, _, _ := strings.Cut(string(b[:runtime.Stack(b, false)]), "[")
+		return id
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var st stage
+		st.play = func(ctx context.Context, n int64, s *server) (*inventoryv1.GetResponse, error) {
+			return st.answer(ctx, s, map[int64]time.Duration{1: time.Hour}[n])
+		}
+		var mu sync.Mutex
+		var on []string
+		w := newWorld(t, 3, st.setup, hedging(nil), surefoot.WithAttemptInterceptor(
+			func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+				mu.Lock()
+				on = append(on, goroutine())
+				mu.Unlock()
+				return invoker(ctx, method, req, reply, cc, opts...)
+			}, nil))
+		defer w.close()
+		w.warm()
+		on = nil
+		if _, err := w.stub.Get(t.Context(), it); err != nil {
+			t.Fatal(err)
+		}
+		if len(on) != 2 || on[0] != goroutine() || on[1] == on[0] {
+			t.Errorf("attempts on %q, called on %q", on, goroutine())
+		}
+	})
+}
+
 func TestTheFirstAttemptMayStillWin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var st stage
