@@ -203,6 +203,26 @@ func TestAnOverrideOfAMethodThatHasAContractMustSuitIt(t *testing.T) {
 	}
 }
 
+// A profile says of a method without a .proto what suits either kind of it.
+func TestAProfileOfAMethodThatHasNoProtoSuitsEitherKind(t *testing.T) {
+	for field, c := range map[string]struct {
+		says *mth
+		has  func(*contract.Methods) bool
+	}{
+		"stream": {&mth{Stream: &stream{SilenceMs: i64(2000)}}, func(m *contract.Methods) bool { return m.Stream.Stream.Silence == 2*time.Second }},
+		"hedge":  {&mth{Hedge: &hedge{DelayMs: i64(20)}}, func(m *contract.Methods) bool { return m.Unary.Hedge.Delay == 20*ms }},
+	} {
+		table := compile(t, contract.Sources{Profile: "calm", Contracts: []*given{{
+			ServiceName: "vendor.KV",
+			Methods:     map[string]*givenM{"Range": {IdempotencyLevel: surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS.Enum()}},
+			Service:     &svc{Profiles: map[string]*profile{"calm": {Methods: map[string]*mth{"Range": c.says}}}},
+		}}})
+		if m := lookup(t, table, "/vendor.KV/Range"); !c.has(m) {
+			t.Errorf("%s: %+v", field, m)
+		}
+	}
+}
+
 func TestADeadlineThatIsOverriddenSwitchesLongerAttemptsOff(t *testing.T) {
 	shop := build(t, spec{name: "Shop", methods: []rpc{
 		{name: "Get", level: readOnly, options: &mth{DeadlineMs: i64(100)}},
