@@ -16,7 +16,8 @@ type Explanation struct {
 	Services []ServiceExplanation
 	// Channel is what holds for the channel that the services share.
 	Channel []Value
-	// Conflicts say which methods the overrides of several methods leave alone.
+	// Conflicts say which methods the overrides of several methods leave alone, and
+	// which overrides are of services that are probably misspelt.
 	Conflicts []Problem
 }
 

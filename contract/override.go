@@ -259,8 +259,8 @@ func (t *Table) given(at place) bool {
 }
 
 // Conflicts returns, as an [*Error], which methods the overrides of several
-// methods leave alone, and why; nil if there are none. The table is not in use
-// yet.
+// methods leave alone, and why, and which overrides are of services that are
+// probably misspelt; nil if there are none. The table is not in use yet.
 func (t *Table) Conflicts() error {
 	if len(t.conflicts) == 0 {
 		return nil
