@@ -269,6 +269,9 @@ func TestALoopEndsWithItsContext(t *testing.T) {
 			start := time.Now()
 			var last error
 			for _, err := range resume.Messages(ctx, f.stub.Watch, fromTheFirst()) {
+				if last != nil {
+					t.Errorf("%s: %v after %v", name, err, last)
+				}
 				if last = err; hang && err == nil {
 					f.nodes[0].kill()
 				}
