@@ -591,13 +591,13 @@ func TestTheRepeatOfAHedgedAttempt(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var st stage
 				st.play = func(ctx context.Context, n int64, s *server) (*inventoryv1.GetResponse, error) {
-					switch {
-					case n == 1: // dies
+					switch n {
+					case 1: // dies
 						time.AfterFunc(30*time.Millisecond, s.kill)
 						if back {
 							time.AfterFunc(300*time.Millisecond, s.start)
 						}
-					case n == 2: // takes nothing new
+					case 2: // takes nothing new
 						time.AfterFunc(5*time.Millisecond, s.grpc.GracefulStop)
 					default:
 						return st.answer(ctx, s, 0)

@@ -522,13 +522,16 @@ func TestTheRequestOfAStreamIsLetGo(t *testing.T) {
 		w.warm()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		request := &inventoryv1.WatchRequest{Sku: "bolt"}
-		kept := weak.Make(request)
-		stream, err := w.stub.Watch(ctx, request)
+		var kept weak.Pointer[inventoryv1.WatchRequest]
+		watch := func() (inventoryv1.Inventory_WatchClient, error) {
+			request := &inventoryv1.WatchRequest{Sku: "bolt"}
+			kept = weak.Make(request)
+			return w.stub.Watch(ctx, request)
+		}
+		stream, err := watch()
 		if err != nil {
 			t.Fatal(err)
 		}
-		request = nil
 		if runtime.GC(); kept.Value() == nil {
 			t.Error("nothing is kept that could be sent again")
 		}

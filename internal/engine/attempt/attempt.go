@@ -251,7 +251,7 @@ func (c *Call) decide(now time.Duration, v outcome.Verdict, pb outcome.Pushback,
 	switch {
 	case pb.Given:
 		// The server says when; the series of backoffs starts over (gRFC A6).
-		wait, c.backoffs, why = pb.After, 0, "pushback"
+		wait, c.backoffs, why = pb.After, 0, pushback
 	case v.SameEndpoint() || !fresh || c.paid > 0:
 		// The first repeat on another endpoint goes at once: what failed there
 		// says nothing about this one. Later ones wait, or a service that is
@@ -262,7 +262,7 @@ func (c *Call) decide(now time.Duration, v outcome.Verdict, pb outcome.Pushback,
 		}
 	}
 	if h := c.hedging; h != nil && h.notBefore-now > wait { // another attempt was told to wait
-		wait, why = h.notBefore-now, "pushback"
+		wait, why = h.notBefore-now, pushback
 	}
 	switch then := now + wait; {
 	case passed(c.terms.Deadline, then):
@@ -298,7 +298,11 @@ func (c *Call) End(now time.Duration, v outcome.Verdict) Step {
 	}
 }
 
-const tooLate = "too late to repeat (max_elapsed_ms)"
+// Why the driver waits, or goes no further.
+const (
+	pushback = "pushback"
+	tooLate  = "too late to repeat (max_elapsed_ms)"
+)
 
 // passed reports whether it is at, or later. The zero time never passes.
 func passed(at, it time.Duration) bool { return at != 0 && it >= at }

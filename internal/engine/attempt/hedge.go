@@ -148,7 +148,7 @@ func (c *Call) ResumeBeside(now time.Duration) Step {
 		return Step{Action: Await}
 	}
 	if h.notBefore > now {
-		return Step{Action: Await, For: h.notBefore - now, Why: "pushback"}
+		return Step{Action: Await, For: h.notBefore - now, Why: pushback}
 	}
 	if step := c.Resume(now); step.Action == Start {
 		return step

@@ -46,7 +46,7 @@ func TestWhoHadEnoughTime(t *testing.T) {
 		},
 	} {
 		b := New(policy.HouseBreaker(), start)
-		now := time.Duration(start)
+		now := start
 		for _, d := range c.took {
 			take(b, now, d, c.verdict)
 			now += d
@@ -61,7 +61,7 @@ func TestWhoHadEnoughTime(t *testing.T) {
 // three is beyond it, or before it, by a third.
 func TestWhatIsTypicalIsTheMedian(t *testing.T) {
 	for seed := range uint64(20) {
-		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // reproducible
+		r := rand.New(rand.NewPCG(seed, 1))
 		for _, first := range []time.Duration{time.Microsecond, time.Minute} {
 			var p pace
 			p.follow(start, time.Hour, first)
