@@ -157,7 +157,7 @@ func (c *Channel) clock() time.Duration { return time.Since(c.epoch) }
 // a wall is as long from now as that wall says.
 func (c *Channel) at(t time.Time) time.Duration {
 	d := t.Sub(c.epoch)
-	if t.Round(0) == t { // it has no monotonic reading
+	if t.Round(0) == t { //nolint:staticcheck // Equal does not tell that it has no monotonic reading
 		d = c.clock() + time.Until(t)
 	}
 	if d == 0 {

@@ -2,12 +2,12 @@ package channel
 
 import (
 	"fmt"
-	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 	"testing"
 	"time"
 
 	"github.com/surefoot-rpc/surefoot/contract"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
+	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
 )
 
 func tableOf(t *testing.T, deadlineMS int64) *contract.Table {
