@@ -33,17 +33,16 @@ type callState struct {
 	ticket  breaker.Ticket
 	hedges  *hedges // nil unless it may hedge
 	first   attemptState
-	// cc is what attempts are made on. patience is how long the call may wait for
-	// an endpoint in all, 0 if that is grpc-go's to do; waited is how long it has.
-	cc               *grpc.ClientConn
-	patience, waited time.Duration
-	serving          *chain.Call // for which it is made, nil if for none
+	waited  time.Duration // for an endpoint, in all
+	serving *chain.Call   // for which it is made, nil if for none
 	// unprocessed is how many attempts provably reached no handler.
 	unprocessed atomic.Int32
 	// ownTimeout says that the attempt timeout is this call's own, bounded that
 	// the deadline is the policy's and not the context's, inherited that it is that of the
 	// call for which it is made, marked that this other call is a repeat.
 	ownTimeout, bounded, inherited, marked bool
+	// waits says that the call options tell grpc-go how to wait for an endpoint.
+	waits bool
 	// keyed says that the key in its header is why it may be repeated, holds that it
 	// has the ticket of the breaker.
 	keyed, holds bool
@@ -83,14 +82,14 @@ func (c *Channel) newCall(ctx context.Context, method string, m *method, p *poli
 }
 
 // begin returns the first step of the call: Done, with the error, if it is not
-// made. err says that it must not be.
-func (s *callState) begin(m *method, err error) (attempt.Step, error) {
+// made. err says that it must not be. cc is what attempts are made on.
+func (s *callState) begin(cc *grpc.ClientConn, err error) (attempt.Step, error) {
 	if err == nil {
-		err = s.admit(m)
+		err = s.admit()
 	}
 	if err == nil {
 		if s.mustAwait() {
-			err = s.awaitReady()
+			err = s.awaitReady(cc)
 		}
 		if err != nil {
 			s.verdict = outcome.Unprocessed
@@ -200,7 +199,7 @@ func (s *callState) finished(a *attemptState, now time.Duration, v outcome.Verdi
 	}
 	s.verdict = v
 	if none {
-		s.machine.Unplaced(s.patience > 0)
+		s.machine.Unplaced(s.patience() > 0)
 	}
 	return s.machine.Finish(now, v, pb, fresh, r)
 }

@@ -79,10 +79,11 @@ func (g *guard) report(c *breaker.Change) {
 	})
 }
 
-// admit asks the breakers of m whether the call is made, and returns the
+// admit asks the breakers of the method whether the call is made, and returns the
 // caller's error if not. What it takes from them is given back by settle, or by
 // giveBack.
-func (s *callState) admit(m *method) error {
+func (s *callState) admit() error {
+	m := s.of
 	if m.guard == nil {
 		return nil
 	}

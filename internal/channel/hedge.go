@@ -28,6 +28,7 @@ type hedges struct {
 	// What is asked for. The caller's reply is the first attempt's to write, so
 	// that a hedge knows only its kind.
 	req     any
+	cc      *grpc.ClientConn
 	invoker grpc.UnaryInvoker
 	opts    []grpc.CallOption
 	user    *userOptions
@@ -199,7 +200,7 @@ func (h *hedges) run(a *attemptState) {
 func (h *hedges) invoke(a *attemptState) error {
 	returned := false
 	defer a.leaveUnless(&returned)
-	err := h.invoker(a, h.call.method, h.req, a.hedge.reply, h.call.cc, a.hedge.opts...)
+	err := h.invoker(a, h.call.method, h.req, a.hedge.reply, h.cc, a.hedge.opts...)
 	returned = true
 	return err
 }
@@ -262,7 +263,7 @@ func (h *hedges) finished(a *attemptState, now time.Duration, v outcome.Verdict,
 	}
 	h.mu.Lock()
 	if none {
-		h.call.machine.Unplaced(h.call.patience > 0)
+		h.call.machine.Unplaced(h.call.patience() > 0)
 	}
 	step := finish(now, v, pb, fresh, r)
 	var left []*attemptState // others may go through the old list
@@ -344,7 +345,7 @@ func (h *hedges) await(wait time.Duration, err error) (attempt.Step, error) {
 		case <-ready:
 		}
 		ready = s.channel.fleet.Changed()
-		if s.patience == 0 || s.channel.fleet.Picker() != nil {
+		if s.patience() == 0 || s.channel.fleet.Picker() != nil {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			return s.machine.ResumeBeside(s.channel.clock()), err

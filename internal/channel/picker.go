@@ -86,7 +86,7 @@ type waitPicker struct{}
 func (waitPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if a := attemptOf(info); a != nil {
 		a.pick()
-		if a.call.patience > 0 { // which waits in our own hands
+		if a.call.patience() > 0 { // which waits in our own hands
 			a.foundNone()
 			return balancer.PickResult{}, errUnready
 		}

@@ -5,35 +5,35 @@ import (
 	"errors"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/attempt"
-	"github.com/surefoot-rpc/surefoot/policy"
 )
 
-// patience returns how long a call with the policy p may wait for an endpoint in
-// our own hands. 0 leaves it to grpc-go: it does so for a balancer that is not ours,
-// and a caller may say how, with grpc.WaitForReady.
-func (c *Channel) patience(p *policy.Method) time.Duration {
-	if c.xds {
+// patience returns how long the call may wait for an endpoint in our own hands. 0
+// leaves it to grpc-go: it does so for a balancer that is not ours, and a caller may
+// say how, with grpc.WaitForReady.
+func (s *callState) patience() time.Duration {
+	if s.waits || s.channel.xds {
 		return 0
 	}
-	return p.WaitForReady
+	return s.policy.WaitForReady
 }
 
 // mustAwait reports whether the call must wait for an endpoint in our own hands.
-func (s *callState) mustAwait() bool { return s.patience > 0 && s.channel.fleet.Picker() == nil }
+func (s *callState) mustAwait() bool { return s.channel.fleet.Picker() == nil && s.patience() > 0 }
 
 // awaitReady waits until an endpoint is ready, for as long as the call may, and
 // returns why there is none.
-func (s *callState) awaitReady() error {
+func (s *callState) awaitReady(cc *grpc.ClientConn) error {
 	c, begin := s.channel, s.channel.clock()
-	if s.cc.GetState() == connectivity.Idle {
-		s.cc.Connect() // as the first attempt would
+	if cc.GetState() == connectivity.Idle {
+		cc.Connect() // as the first attempt would
 	}
-	limit := s.patience - s.waited
+	limit := s.patience() - s.waited
 	if d := s.machine.Deadline(); d != 0 {
 		limit = min(limit, d-begin)
 	}
@@ -75,10 +75,10 @@ func (s *callState) unready() error {
 // resume goes on after a wait, once an endpoint is ready. err is what the last
 // attempt ended with. It stays the call's if there is none to go on with, unless
 // that attempt found no endpoint either.
-func (s *callState) resume(err error) (attempt.Step, error) {
+func (s *callState) resume(cc *grpc.ClientConn, err error) (attempt.Step, error) {
 	var none error
 	if s.mustAwait() {
-		none = s.awaitReady()
+		none = s.awaitReady(cc)
 	}
 	s.lock()
 	defer s.unlock()

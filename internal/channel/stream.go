@@ -31,11 +31,8 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 	if user != nil {
 		ctx, err = user.bring(ctx, method, p)
 	}
-	s := &streamState{callState: c.newCall(ctx, method, m, p, nil), user: user}
-	s.cc = cc
-	if !waits {
-		s.patience = c.patience(p)
-	}
+	s := &streamState{callState: c.newCall(ctx, method, m, p, nil), user: user, cc: cc}
+	s.waits = waits
 	opts = append(slices.Clip(opts), streamOption{state: s})
 	defer s.giveBackUnlessOpen()
 	s.dial = func(a *attemptState) (grpc.ClientStream, error) {
@@ -52,7 +49,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 			s.avoid(before)
 		}
 	}
-	in, err := s.begin(m, err)
+	in, err := s.begin(err)
 	if err != nil {
 		return nil, s.fail(err)
 	}
@@ -66,6 +63,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 type streamState struct {
 	*callState
 	user   *userOptions
+	cc     *grpc.ClientConn
 	dial   func(*attemptState) (grpc.ClientStream, error) // makes an attempt
 	series *series.Series                                 // that the stream is one of, nil if none
 
@@ -117,8 +115,8 @@ func (o openStream) Header() (metadata.MD, error) {
 
 // begin makes the first attempts, if the call may be made. err says that it must
 // not be.
-func (s *streamState) begin(m *method, err error) (openStream, error) {
-	step, err := s.callState.begin(m, err)
+func (s *streamState) begin(err error) (openStream, error) {
+	step, err := s.callState.begin(s.cc, err)
 	if err != nil {
 		return openStream{}, err
 	}
@@ -141,7 +139,7 @@ func (s *streamState) run(step attempt.Step, err error) (openStream, error) {
 			if !s.wait(step.For) {
 				return openStream{}, err
 			}
-			step, err = s.resume(err)
+			step, err = s.resume(s.cc, err)
 		case attempt.Done, attempt.Await: // streams do not hedge
 			return openStream{}, err
 		}

@@ -19,10 +19,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 		ctx, err = user.bring(ctx, method, p)
 	}
 	s := c.newCall(ctx, method, m, p, req)
-	s.cc = cc
-	if !waits {
-		s.patience = c.patience(p)
-	}
+	s.waits = waits
 	var running *attemptState
 	defer func() {
 		if running != nil { // an interceptor has panicked
@@ -32,9 +29,9 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	}()
 	if p.Hedge.On() {
 		opts = slices.Clip(opts) // an interceptor may append to it in two attempts at once
-		s.hedge(&hedges{req: req, invoker: invoker, opts: opts, user: user}, reply)
+		s.hedge(&hedges{req: req, cc: cc, invoker: invoker, opts: opts, user: user}, reply)
 	}
-	step, err := s.begin(m, err)
+	step, err := s.begin(cc, err)
 	for {
 		switch step.Action {
 		case attempt.Start:
@@ -52,7 +49,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 				step = attempt.Step{Action: attempt.Done}
 				continue
 			}
-			step, err = s.resume(err)
+			step, err = s.resume(cc, err)
 		case attempt.Await:
 			step, err = s.hedges.await(step.For, err)
 		case attempt.Done:

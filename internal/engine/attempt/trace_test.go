@@ -7,11 +7,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/surefoot-rpc/surefoot/internal/engine/outcome"
 	"github.com/surefoot-rpc/surefoot/policy"
@@ -300,4 +302,12 @@ func readPolicy(fields []string, start time.Duration) (m policy.Method, b policy
 		}
 	}
 	return m, b, deadline, nil
+}
+
+// The compiler keeps a struct in registers that has no more than four fields in four
+// words; one that is larger is copied through memory at each return.
+func TestAStepFitsIntoRegisters(t *testing.T) {
+	if s := reflect.TypeFor[Step](); s.NumField() > 4 || s.Size() > 4*unsafe.Sizeof(uintptr(0)) {
+		t.Errorf("a step has %d fields in %d bytes", s.NumField(), s.Size())
+	}
 }
