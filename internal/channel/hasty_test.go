@@ -84,8 +84,8 @@ func TestAServiceThatHangsOpensItsBreakerWhateverItsCallersGive(t *testing.T) {
 		given time.Duration
 		opens bool
 	}{
-		"well before":                        {20, 150 * time.Millisecond, true},
-		"well before, and in a hurry":        {20, 90 * time.Millisecond, false},
+		"well before":                        {20, 60 * time.Millisecond, true},
+		"well before, and in a hurry":        {20, 40 * time.Millisecond, false},
 		"never seen":                         {0, 200 * time.Millisecond, true}, // of 2 s
 		"never seen, and in a hurry":         {0, 190 * time.Millisecond, false},
 		"well before, all that it can have":  {20, 2 * time.Second, true},

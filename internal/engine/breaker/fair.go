@@ -4,8 +4,10 @@ import "time"
 
 // A call that runs out of a time which its caller has made too short says nothing
 // of the service: it would have, had all been well. Here the least time that says
-// something is learnt: twice what calls typically take, so that most would have been
-// in time. Decision 013 says what others do.
+// something is learnt: what half of the calls that succeed take longer than, since half
+// of the calls is what opens the breaker. Where all callers give alike, those that
+// succeed took less: whatever becomes too slow for all of them counts. Decision 013
+// says what others do.
 //
 // Of a service that hangs there is nothing to learn, and it must open the breaker
 // though its callers give less than the contract. So what was learnt holds only for
@@ -23,16 +25,16 @@ func (p *pace) known(now, window time.Duration) bool {
 	return p.learnt && now-p.at < window
 }
 
-// follow moves the median by a sixteenth towards took: one that takes long now and
-// then moves it no further than any other.
+// follow moves the median by a sixteenth towards took, and not beyond: one that takes
+// long now and then moves it no further than any other.
 func (p *pace) follow(now, window, took time.Duration) {
 	switch {
 	case !p.known(now, window):
 		p.typical = took
 	case took > p.typical:
-		p.typical += p.typical/16 + 1
+		p.typical = min(p.typical+p.typical/16+1, took)
 	default:
-		p.typical -= p.typical / 16
+		p.typical = max(p.typical-p.typical/16, took)
 	}
 	p.learnt, p.at = true, now
 }
@@ -46,7 +48,7 @@ func (b *Breaker) Fair(now, given, contract time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.pace.known(now, b.policy.Window) {
-		return given >= 2*b.pace.typical
+		return given >= b.pace.typical
 	}
 	return given >= contract/10
 }
