@@ -77,12 +77,13 @@ type Breaker struct {
 	inFlight atomic.Int64  // those that hold a place
 	_        [40]byte      // what Done writes lies on another cache line
 
-	mu     sync.Mutex
-	policy policy.Breaker
-	counts window.Counts[event] // since the circuit last changed
-	row    int                  // failures since the last success
-	pace   pace
+	// In the order of how often they are needed: what a success writes is on few lines.
+	mu   sync.Mutex
+	row  int // failures since the last success
+	pace pace
 	circuit
+	counts window.Counts[event] // since the circuit last changed
+	policy policy.Breaker
 }
 
 // An event is how a call that was counted ended, or that it was held back.

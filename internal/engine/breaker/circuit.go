@@ -10,19 +10,19 @@ import (
 
 // A circuit is the state machine. Everything in it belongs to mu.
 type circuit struct {
-	state State
-	epoch uint32        // changes with the state, so that late results are known
-	since time.Duration // of the state
-	until time.Duration // of an open one
-	why   string        // of the last change
+	state   State
+	pressed bool          // the window holds refusals, or calls that were held back
+	epoch   uint32        // changes with the state, so that late results are known
+	since   time.Duration // of the state
+	until   time.Duration // of an open one
+	why     string        // of the last change
 
 	openings int           // in the series, the current one included
 	trials   int           // under way, when half-open
 	good     int           // trials that succeeded
 	granted  time.Duration // when the last trial was
 
-	pressed bool // the window holds refusals, or calls that were held back
-	taken   int  // successes since the last refusal or failure
+	taken int // successes since the last refusal or failure
 }
 
 // longest is an opening late enough in a series to be as long as any.

@@ -145,7 +145,7 @@ func (b *Breaker) Done(now time.Duration, t Ticket, v outcome.Verdict, random ui
 	}
 	if t.counted {
 		b.mu.Lock()
-		b.pace.follow(now, b.policy.Window, now-t.at)
+		b.pace.follow(now, b.counts.Length(), now-t.at)
 		if t.epoch == b.epoch {
 			b.succeed(now)
 		}

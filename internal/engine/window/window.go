@@ -18,8 +18,8 @@ type Counts[K ~int] struct {
 	width time.Duration
 	end   time.Duration // of the bucket at head
 	head  int
-	ring  [buckets][kinds]uint32
 	sum   [kinds]uint32 // of all buckets but the oldest
+	ring  [buckets][kinds]uint32
 }
 
 // kinds bounds the kinds of events that a Counts can tell apart.
