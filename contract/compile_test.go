@@ -153,6 +153,12 @@ func TestGoodContracts(t *testing.T) {
 			}),
 		},
 		{
+			"a floor that is set raises the ceiling that is inherited",
+			nil, &svc{Defaults: &mth{DeadlineObserved: &observe{CeilingMs: i64(200)}}},
+			rpc{options: &mth{DeadlineObserved: &observe{FloorMs: i64(300)}}},
+			with(func(m *policy.Method) { m.DeadlineObserved.Floor, m.DeadlineObserved.Ceiling = 300*ms, 300*ms }),
+		},
+		{
 			"no deadline", nil, nil,
 			rpc{options: &mth{DeadlineMs: i64(0)}},
 			with(func(m *policy.Method) { m.Deadline = 0 }),
