@@ -147,6 +147,9 @@ func TestTriesOfARenewal(t *testing.T) {
 				!strings.Contains(err.Error(), "the lease is lost: no renewal was answered before 2000-01-01T00:00:") {
 				t.Fatal(err)
 			}
+			if last := h.streams[len(h.streams)-1]; last >= lost.Expired.Sub(h.start) {
+				t.Errorf("tried at %v, when it was lost", last)
+			}
 			if at := lost.Expired; at.After(time.Now()) || time.Since(at) > time.Millisecond {
 				t.Errorf("lost at %v, told at %v", at, time.Now())
 			}
