@@ -177,6 +177,23 @@ func TestFailuresAreLimited(t *testing.T) {
 	})
 }
 
+// What failed for its caller alone is told to those who debug, all of it.
+func TestWhatIsForDebuggingIsNotLimited(t *testing.T) {
+	for _, verdict := range []string{"answer", "abandoned"} {
+		fail := func(o *observe.Observer) {
+			for range 25 {
+				o.CallDone(t.Context(), observe.Call{Err: errors.New("no"), Verdict: verdict})
+			}
+		}
+		if n := strings.Count(logged(slog.LevelDebug, fail), "call failed"); n != 25 {
+			t.Errorf("%s: %d lines", verdict, n)
+		}
+		if got := logged(slog.LevelInfo, fail); got != "" {
+			t.Errorf("%s: %s", verdict, got)
+		}
+	}
+}
+
 // unprintable fails a test that makes a text of it.
 type unprintable struct{ t *testing.T }
 
