@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -52,36 +51,47 @@ func (r *socketReader) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int,
 	r.size, r.pool = size, pool
 	closed := r.socket.Read(r.read)
 	buf, n, err := r.buf, r.n, r.err
-	r.pool, r.buf, r.n, r.err = nil, nil, 0, nil
+	r.buf = nil
+	if closed == nil && err == nil && n > 0 {
+		return buf, n, nil
+	}
+	if buf != nil {
+		pool.Put(buf)
+	}
+	return nil, 0, r.explain(closed, err)
+}
+
+// explain returns why nothing was read, as Read of the connection says it.
+func (r *socketReader) explain(closed, err error) error {
+	r.n, r.err = 0, nil
 	switch {
 	case closed != nil:
-		err = closed
-	case err != nil: // as Read of the connection says it
-		err = &net.OpError{
+		return closed
+	case err != nil:
+		return &net.OpError{
 			Op: "read", Net: r.conn.LocalAddr().Network(), Source: r.conn.LocalAddr(), Addr: r.conn.RemoteAddr(),
 			Err: os.NewSyscallError("read", err),
 		}
-	case n == 0:
-		err = io.EOF
+	default:
+		return io.EOF
 	}
-	if err != nil && buf != nil {
-		pool.Put(buf)
-		return nil, 0, err
-	}
-	return buf, n, err
 }
 
-// try reads what is there. It returns false to wait until there is something.
+// try reads what is there. It returns false to wait until there is something. There
+// is one that finds nothing for nearly each that does: it must cost no more than that,
+// and errors.Is would ask what the system said for methods that it has not.
 func (r *socketReader) try(fd uintptr) bool {
 	buf := r.pool.Get(r.size)
-	n, err := syscall.Read(int(fd), *buf)
-	for errors.Is(err, syscall.EINTR) {
-		n, err = syscall.Read(int(fd), *buf)
+	for {
+		n, err := syscall.Read(int(fd), *buf)
+		switch err { //nolint:errorlint // it is an Errno, and wraps nothing
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			r.pool.Put(buf)
+			return false
+		}
+		r.buf, r.n, r.err = buf, n, err
+		return true
 	}
-	if errors.Is(err, syscall.EAGAIN) {
-		r.pool.Put(buf)
-		return false
-	}
-	r.buf, r.n, r.err = buf, n, err
-	return true
 }
