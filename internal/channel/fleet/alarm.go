@@ -16,6 +16,9 @@ func (a *alarm) in(b *fleetBalancer, d time.Duration, do func()) {
 	if b.closed || a.set && a.at <= at {
 		return
 	}
+	// A timer of no time at all is none that the race detector can follow (Go 1.26 runs
+	// all of a test's in one context).
+	d = max(d, 1)
 	a.at, a.set = at, true
 	if a.timer != nil {
 		a.timer.Reset(d)
