@@ -1,6 +1,12 @@
 package channel
 
-import "context"
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc/balancer"
+)
 
 // An attempt with a timeout must be able to cancel what grpc-go does for it.
 // context.WithCancel would do, and is the most expensive thing on the path of
@@ -8,7 +14,7 @@ import "context"
 // cancellable context from ours for every call, and package context lets a
 // parent that is not its own keep track of its children: if the parent has a
 // method AfterFunc, it is called with the function that cancels the child
-// (context.WithCancel, "propagateCancel"). So attemptState has that method: it
+// (context.WithCancel, "propagateCancel"). So attemptContext has that method: it
 // passes the function on to the caller's context, as grpc-go would have done
 // without us, and keeps it for the timeout.
 //
@@ -52,33 +58,70 @@ func (p *parent) AfterFunc(func()) (stop func() bool) {
 	return func() bool { return true }
 }
 
+// attemptKey is how the picker finds the attempt in the context of a pick.
+type attemptKey struct{}
+
+// An attemptContext is the context that grpc-go gets for an attempt: a type of our
+// own, so that an attempt costs no allocation for its value. Whoever keeps it may ask
+// it at any time, when the memory of the attempt may be another's: it is all that is
+// looked at then, and the attempt is only for picks and for what grpc-go reports while
+// the attempt is made.
+type attemptContext struct {
+	context.Context
+	attempt   atomic.Pointer[attemptState] // nil once the call is over and has let go of it
+	light     bool                         // is cancelled through abort
+	cancelled atomic.Bool                  // by us
+
+	mu    sync.Mutex
+	abort func() // cancels what grpc-go does for a light attempt, once it does; guarded by mu
+}
+
+func (c *attemptContext) Value(key any) any {
+	if _, ok := key.(attemptKey); ok {
+		return c.attempt.Load()
+	}
+	if c.light && key == cancelKey {
+		return nil
+	}
+	return c.Context.Value(key)
+}
+
+// aborter returns what cancels a light attempt, nil if grpc-go has not begun.
+func (c *attemptContext) aborter() func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.abort
+}
+
 // AfterFunc is called by package context when grpc-go derives its context. It
 // arranges that abort runs when the caller's context is done.
-func (a *attemptState) AfterFunc(abort func()) (stop func() bool) {
-	a.mu.Lock()
-	if first := a.abort; first != nil {
-		a.abort = func() { first(); abort() }
+func (c *attemptContext) AfterFunc(abort func()) (stop func() bool) {
+	c.mu.Lock()
+	if first := c.abort; first != nil {
+		c.abort = func() { first(); abort() }
 	} else {
-		a.abort = abort
+		c.abort = abort
 	}
-	lost := a.lost
-	a.mu.Unlock()
-	if lost {
+	c.mu.Unlock()
+	if c.cancelled.Load() {
 		go abort() // it is too late to be told, and package context holds a lock that abort takes
 	}
-	return context.AfterFunc(a.Context, abort)
+	return context.AfterFunc(c.Context, abort)
 }
 
 // Err returns why the attempt was cancelled: package context asks while it
 // cancels what grpc-go derived.
-func (a *attemptState) Err() error {
-	if a.light {
-		a.mu.Lock()
-		cancelled := a.timedOut || a.lost
-		a.mu.Unlock()
-		if cancelled {
-			return context.Canceled
-		}
+func (c *attemptContext) Err() error {
+	if c.cancelled.Load() {
+		return context.Canceled
 	}
-	return a.Context.Err()
+	return c.Context.Err()
+}
+
+// done is called by grpc-go when a stream ends, and when a pick turned out to
+// have no connection.
+func (c *attemptContext) done(info balancer.DoneInfo) {
+	if a := c.attempt.Load(); a != nil {
+		a.done(info)
+	}
 }

@@ -18,16 +18,11 @@ import (
 	"github.com/surefoot-rpc/surefoot/internal/wire"
 )
 
-// attemptKey is how the picker finds the attempt in the context of a pick.
-type attemptKey struct{}
-
-// An attemptState is one attempt. It is the context that grpc-go gets for it:
-// a type of our own, so that an attempt costs no allocation for its value.
+// An attemptState is one attempt.
 type attemptState struct {
-	context.Context
+	ctx    *attemptContext // that grpc-go gets
 	call   *callState
 	number int32
-	light  bool               // is cancelled through abort
 	hedge  *hedge             // what a hedge has of its own, nil for others
 	start  time.Duration      // on the channel's clock
 	cancel context.CancelFunc // nil unless the attempt has a context of its own
@@ -56,37 +51,28 @@ type attemptState struct {
 	ended    time.Duration      // when, on the same clock, if it had an endpoint
 	at       *balance.Endpoint  // that it is in flight on, of a call that hedges; guarded by its lock
 	trailer  metadata.MD
-	abort    func() // cancels what grpc-go does for a light attempt, once it does
-}
-
-func (a *attemptState) Value(key any) any {
-	if _, ok := key.(attemptKey); ok {
-		return a
-	}
-	if a.light && key == cancelKey {
-		return nil
-	}
-	return a.Context.Value(key)
 }
 
 // begin makes a ready to run for at most timeout, 0 for no limit but the
 // call's. An attempt has at most one context of its own, for the call's
 // deadline or for its timeout or for both: contexts are what costs most here.
 func (a *attemptState) begin(c *callState, now, timeout time.Duration) {
-	a.call, a.start, a.Context = c, now, c.ctx
+	ctx := &attemptContext{Context: c.ctx}
+	a.call, a.start, a.ctx = c, now, ctx
 	if c.marked || a.number > 1 {
-		a.Context = c.tells(a)
+		ctx.Context = c.tells(a)
 	}
 	switch {
 	case c.bounded:
-		a.Context, a.cancel = context.WithDeadline(a.Context, c.channel.epoch.Add(c.machine.Deadline()))
+		ctx.Context, a.cancel = context.WithDeadline(ctx.Context, c.channel.epoch.Add(c.machine.Deadline()))
 	case timeout == 0 && !c.policy.Stream.Ends() && c.hedges == nil: // nobody would cancel it
-	case (timeout > 0 || c.hedges != nil) && c.channel.light && a.Done() != nil:
+	case (timeout > 0 || c.hedges != nil) && c.channel.light && ctx.Done() != nil:
 		// Nobody but grpc-go waits for this context.
-		a.light = true
+		ctx.light = true
 	default:
-		a.Context, a.cancel = context.WithCancel(a.Context)
+		ctx.Context, a.cancel = context.WithCancel(ctx.Context)
 	}
+	ctx.attempt.Store(a)
 	if timeout > 0 {
 		c.startTime(a, now, timeout)
 	}
@@ -146,16 +132,17 @@ func (a *attemptState) Expire() (over bool) {
 	timedOut := a.timedOut
 	a.mu.Unlock()
 	if timedOut {
+		a.ctx.cancelled.Store(a.ctx.light)
 		end()
 	}
 	return timedOut
 }
 
 // canceller returns what cancels the attempt, nil if nothing does: a light one is
-// cancelled once grpc-go has begun. mu is held.
+// cancelled once grpc-go has begun.
 func (a *attemptState) canceller() func() {
-	if a.light {
-		return a.abort
+	if a.ctx.light {
+		return a.ctx.aborter()
 	}
 	return a.cancel
 }

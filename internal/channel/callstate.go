@@ -65,7 +65,11 @@ type trouble struct {
 // newCall starts a call of m with the policy p, which is one of m's or this
 // call's own. req is nil for a stream.
 func (c *Channel) newCall(ctx context.Context, method string, m *method, p *policy.Method, req any) *callState {
-	s := &callState{channel: c, ctx: ctx, method: method, policy: p, of: m, start: c.clock()}
+	s, _ := c.calls.Get().(*callState)
+	if s == nil {
+		s = new(callState)
+	}
+	s.channel, s.ctx, s.method, s.policy, s.of, s.start = c, ctx, method, p, m, c.clock()
 	s.ownTimeout = p != &m.Unary && p != &m.Stream
 	c.waker.Wake()
 	s.serving = chain.From(ctx)
@@ -79,6 +83,21 @@ func (c *Channel) newCall(ctx context.Context, method string, m *method, p *poli
 		c.fleet.RepeatableSeen(s.start)
 	}
 	return s
+}
+
+// recycle lets the memory of the call be used again, if nobody else can have it. That
+// is so once a call has succeeded with its only attempt and nothing else happened: its
+// goroutine alone knew of it, but for grpc-go, which has let go of all but the
+// context, and for the timer, which was stopped before it rang. It must be the last
+// that is done with the call.
+func (s *callState) recycle() {
+	if s.trouble != nil || s.hedges != nil || s.first.over || s.channel.xds {
+		return
+	}
+	s.first.ctx.attempt.Store(nil)
+	c := s.channel
+	*s = callState{}
+	c.calls.Put(s)
 }
 
 // begin returns the first step of the call: Done, with the error, if it is not

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"google.golang.org/grpc/balancer"
+
 	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
 )
 
@@ -25,5 +27,37 @@ func TestAnEndpointIsAvoidedOnce(t *testing.T) {
 	}
 	if n := len(s.tried()); n != 2 {
 		t.Errorf("%d endpoints to avoid, want 2", n)
+	}
+}
+
+// What nobody else can know of is used again. Who keeps the context of an attempt
+// finds no attempt in it then.
+func TestOnlyAQuietCallIsUsedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		happens func(*callState)
+		again   bool
+	}{
+		"quiet":                          {func(*callState) {}, true},
+		"something went wrong":           {func(s *callState) { s.inTrouble() }, false},
+		"it may hedge":                   {func(s *callState) { s.hedges = new(hedges) }, false},
+		"its time may be told to be up":  {func(s *callState) { s.first.over = true }, false},
+		"another balancer may report it": {func(s *callState) { s.channel.xds = true }, false},
+	} {
+		s := &callState{channel: new(Channel), method: "/shop.v1.Shop/Get"}
+		ctx := &attemptContext{Context: t.Context()}
+		ctx.attempt.Store(&s.first)
+		s.first.ctx = ctx
+		c.happens(s)
+		s.recycle()
+		if again := s.method == ""; again != c.again {
+			t.Errorf("%s: used again: %v", name, again)
+		}
+		if a, _ := ctx.Value(attemptKey{}).(*attemptState); (a == nil) != c.again {
+			t.Errorf("%s: its context leads to %p", name, a)
+		}
+		ctx.done(balancer.DoneInfo{BytesSent: true})
+		if s.first.told == c.again {
+			t.Errorf("%s: it is told of what is reported: %v", name, s.first.told)
+		}
 	}
 }

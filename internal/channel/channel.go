@@ -6,6 +6,7 @@ package channel
 
 import (
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +64,7 @@ type Channel struct {
 
 	methods  methods
 	timeouts *timeouts.Lists // of attempts
+	calls    sync.Pool       // of callStates, all zero
 
 	// fleet is its endpoints.
 	fleet *fleet.Fleet

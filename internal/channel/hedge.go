@@ -200,7 +200,7 @@ func (h *hedges) run(a *attemptState) {
 func (h *hedges) invoke(a *attemptState) error {
 	returned := false
 	defer a.leaveUnless(&returned)
-	err := h.invoker(a, h.call.method, h.req, a.hedge.reply, h.cc, a.hedge.opts...)
+	err := h.invoker(a.ctx, h.call.method, h.req, a.hedge.reply, h.cc, a.hedge.opts...)
 	returned = true
 	return err
 }
@@ -375,8 +375,9 @@ func (h *hedges) settle(reply any, user *userOptions, err error) *userOptions {
 func (a *attemptState) lose() {
 	a.mu.Lock()
 	a.lost = true
-	end := a.canceller()
 	a.mu.Unlock()
+	a.ctx.cancelled.Store(a.ctx.light)
+	end := a.canceller()
 	if end != nil {
 		end()
 	}

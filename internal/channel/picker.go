@@ -57,7 +57,7 @@ func (p picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if s.of.groups != nil {
 		a.entered(e)
 	}
-	return balancer.PickResult{SubConn: e.SubConn(), Done: a.done}, nil
+	return balancer.PickResult{SubConn: e.SubConn(), Done: a.ctx.done}, nil
 }
 
 // pickFor is Pick for what was not made by our interceptors.

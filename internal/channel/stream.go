@@ -39,7 +39,7 @@ func (c *Channel) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 		user.reset()
 		returned := false
 		defer a.leaveUnless(&returned)
-		cs, err := streamer(a, desc, cc, method, opts...)
+		cs, err := streamer(a.ctx, desc, cc, method, opts...)
 		returned = true
 		return cs, err
 	}

@@ -21,11 +21,15 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 	s := c.newCall(ctx, method, m, p, req)
 	s.waits = waits
 	var running *attemptState
+	quiet := false // nobody knows of the call any more
 	defer func() {
 		if running != nil { // an interceptor has panicked
 			running.leave()
 		}
 		s.giveBack()
+		if quiet {
+			s.recycle()
+		}
 	}()
 	if p.Hedge.On() {
 		opts = slices.Clip(opts) // an interceptor may append to it in two attempts at once
@@ -40,7 +44,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 			}
 			a := s.next(step)
 			running = a
-			err = invoker(a, method, req, reply, cc, opts...)
+			err = invoker(a.ctx, method, req, reply, cc, opts...)
 			running = nil
 			step, err = s.finish(a, err)
 		case attempt.Wait:
@@ -58,7 +62,7 @@ func (c *Channel) unary(ctx context.Context, method string, req, reply any, cc *
 			}
 			m.guard.tell(s.settle(err))
 			s.learn(err)
-			if err != nil || user != nil || s.observed() {
+			if quiet = err == nil && user == nil && !s.observed(); !quiet {
 				err = s.report(err, user)
 			}
 			return err
