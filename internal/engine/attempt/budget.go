@@ -22,8 +22,8 @@ import (
 // A Budget may be used from any goroutine.
 type Budget struct {
 	mu     sync.Mutex
-	policy policy.Budget
 	counts window.Counts[event]
+	policy policy.Budget
 	held   int // attempts that are spoken for and not yet made
 
 	doubts  int           // attempts given up for a repeat in the same place, that have proved nothing

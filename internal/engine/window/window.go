@@ -15,10 +15,13 @@ const (
 // no length: use [New]. It is not safe for concurrent use. Times are on one clock,
 // whichever.
 type Counts[K ~int] struct {
+	// What each event writes is on one cache line.
+	end time.Duration // of the bucket that is filled
+	now [kinds]uint32 // that bucket; it comes into the ring when it is full
+	sum [kinds]uint32 // of all buckets but the oldest
+
 	width time.Duration
-	end   time.Duration // of the bucket at head
-	head  int
-	sum   [kinds]uint32 // of all buckets but the oldest
+	head  int // where now belongs
 	ring  [buckets][kinds]uint32
 }
 
@@ -35,7 +38,7 @@ func New[K ~int](length, now time.Duration) Counts[K] {
 // counts as standing still.
 func (c *Counts[K]) Add(now time.Duration, k K, n uint32) {
 	c.slide(now)
-	c.ring[c.head][k] += n
+	c.now[k] += n
 	c.sum[k] += n
 }
 
@@ -69,8 +72,8 @@ func (c *Counts[K]) slideTo(now time.Duration) {
 	steps := 1 + int64((now-c.end)/c.width)
 	c.end += time.Duration(steps) * c.width
 	for range min(steps, buckets) {
-		c.head = c.oldest()
-		c.ring[c.head] = [kinds]uint32{}
+		c.ring[c.head] = c.now
+		c.head, c.now = c.oldest(), [kinds]uint32{}
 		for k, n := range c.ring[c.oldest()] {
 			c.sum[k] -= n
 		}
