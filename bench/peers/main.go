@@ -19,8 +19,8 @@ import (
 )
 
 func main() {
-	repetitions := flag.Int("repetitions", 9, "how often each client runs")
-	span := flag.Duration("time", time.Second, "how long each run lasts")
+	repetitions := flag.Int("repetitions", 101, "how often each client runs")
+	span := flag.Duration("time", 60*time.Millisecond, "how long each run lasts")
 	flag.Parse()
 	if err := run(*repetitions, *span); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)

@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -17,8 +18,9 @@ type Arm struct {
 
 // Compare runs the arms so many times each, from 1 and from 64 callers, and writes
 // what each costs beside the first. They take turns, in an order that changes from
-// one repetition to the next, so that a noisy neighbour disturbs all. What is written
-// is the median of the repetitions: of ratios, the median of those within each.
+// one repetition to the next, so that a noisy neighbour disturbs all: many short runs
+// say more than a few long ones. What is written is the median of the repetitions: of
+// ratios, the median of those within each, and how far from it the true one may well be.
 func Compare(w io.Writer, arms []Arm, repetitions int, span time.Duration) error {
 	for _, a := range arms { // until all are connected and warm
 		if _, err := Run(a.Client, 1, 200*time.Millisecond); err != nil {
@@ -26,7 +28,7 @@ func Compare(w io.Writer, arms []Arm, repetitions int, span time.Duration) error
 		}
 	}
 	fmt.Fprintf(w, "unary call, caller deadline %v; median of %d interleaved runs of %v\n\n", Deadline, repetitions, span)
-	fmt.Fprintf(w, "%-8s%-12s%10s%8s%10s%9s%7s\n", "callers", "client", "calls/s", "ratio", "CPU ratio", "allocs", "more")
+	fmt.Fprintf(w, "%-8s%-12s%10s%8s%8s%10s%9s%7s\n", "callers", "client", "calls/s", "ratio", "±", "CPU ratio", "allocs", "more")
 	for _, callers := range []int{1, 64} {
 		samples := make([][]Sample, len(arms))
 		for r := range repetitions {
@@ -58,8 +60,20 @@ func write(w io.Writer, callers int, name string, s, first []Sample) {
 		cpu = append(cpu, float64(s[i].CPU)/float64(max(first[i].CPU, 1)))
 		more = append(more, s[i].Allocs-first[i].Allocs)
 	}
-	fmt.Fprintf(w, "%-8d%-12s%10.0f%8.3f%10.3f%9.1f%+7.1f\n", callers, name,
-		Median(rate), Median(ratio), Median(cpu), Median(allocs), Median(more))
+	fmt.Fprintf(w, "%-8d%-12s%10.0f%8.3f%8.3f%10.3f%9.1f%+7.1f\n", callers, name,
+		Median(rate), Median(ratio), ErrorOfMedian(ratio), Median(cpu), Median(allocs), Median(more))
+}
+
+// ErrorOfMedian returns the standard error of the median of values, as the distance of
+// their quartiles gives it for a normal distribution: 1.2533 s / sqrt(n), where s is
+// that distance / 1.349. It is 0 for fewer than four values, which have no quartiles.
+func ErrorOfMedian(values []float64) float64 {
+	values = slices.Sorted(slices.Values(values))
+	n := len(values)
+	if n < 4 {
+		return 0
+	}
+	return 1.2533 * (values[3*n/4] - values[n/4]) / 1.349 / math.Sqrt(float64(n))
 }
 
 // Median returns the middle of values, 0 if there are none.
