@@ -88,10 +88,11 @@ func (c *Channel) newCall(ctx context.Context, method string, m *method, p *poli
 // recycle lets the memory of the call be used again, if nobody else can have it. That
 // is so once a call has succeeded with its only attempt and nothing else happened: its
 // goroutine alone knew of it, but for grpc-go, which has let go of all but the
-// context, and for the timer, which was stopped before it rang. It must be the last
+// context, and for the timer, which was stopped before it rang. An interceptor of
+// attempts may have more of them under way, whatever it returned. It must be the last
 // that is done with the call.
 func (s *callState) recycle() {
-	if s.trouble != nil || s.hedges != nil || s.first.over || s.channel.xds {
+	if s.trouble != nil || s.hedges != nil || s.first.over || s.channel.xds || len(s.channel.cfg.Unary) > 0 {
 		return
 	}
 	s.first.ctx.attempt.Store(nil)

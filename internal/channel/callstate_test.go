@@ -4,6 +4,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
 
 	"github.com/surefoot-rpc/surefoot/internal/channel/fleet"
@@ -42,6 +43,9 @@ func TestOnlyAQuietCallIsUsedAgain(t *testing.T) {
 		"it may hedge":                   {func(s *callState) { s.hedges = new(hedges) }, false},
 		"its time may be told to be up":  {func(s *callState) { s.first.over = true }, false},
 		"another balancer may report it": {func(s *callState) { s.channel.xds = true }, false},
+		"an interceptor may go on with it": {func(s *callState) {
+			s.channel.cfg.Unary = []grpc.UnaryClientInterceptor{nil}
+		}, false},
 	} {
 		s := &callState{channel: new(Channel), method: "/shop.v1.Shop/Get"}
 		ctx := &attemptContext{Context: t.Context()}

@@ -184,10 +184,8 @@ func (s *callState) ended(err error) outcome.Verdict {
 	}
 }
 
+// settleAs is settle for a call that holds something of the breaker.
 func (s *callState) settleAs(v outcome.Verdict) *breaker.Change {
-	if !s.holds {
-		return nil
-	}
 	s.holds = false
 	now := s.endedAt()
 	if v == outcome.Success {

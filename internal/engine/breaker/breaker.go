@@ -69,7 +69,7 @@ type Change struct {
 // A Breaker guards the calls of one method, or of one method to one group of
 // endpoints. It may be used from any goroutine.
 //
-// A call that succeeds costs two loads and one short lock. A number of calls in
+// A call that succeeds costs a load and one short lock. A number of calls in
 // flight, where there is a limit, costs two atomic exchanges more.
 type Breaker struct {
 	word     atomic.Uint64 // see word.go; written with mu held
