@@ -88,7 +88,7 @@ var importTable = []row{
 	},
 	{"internal/channel/overrides", []string{"contract", "observe"}, nil, "driver: the operator's file, watched"},
 	{"internal/channel/socket", []string{"internal/engine/liveness"}, []string{grpcModule + "/mem", "golang.org/x/sys/unix"}, "driver: one connection, and what the kernel knows of it"},
-	{"internal/channel/timeouts", nil, nil, "driver: one timer for all attempts of one timeout"},
+	{"internal/channel/timeouts", nil, nil, "driver: tells attempts that they linger, and that their time is up, with few timers"},
 	{
 		"internal/channel/fleet",
 		[]string{

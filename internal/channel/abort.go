@@ -15,8 +15,9 @@ import (
 // parent that is not its own keep track of its children: if the parent has a
 // method AfterFunc, it is called with the function that cancels the child
 // (context.WithCancel, "propagateCancel"). So attemptContext has that method: it
-// passes the function on to the caller's context, as grpc-go would have done
-// without us, and keeps it for the timeout.
+// keeps the function for the timeout. It also passes it on to the caller's context,
+// as grpc-go would have done without us, but only once the attempt lingers: before,
+// that costs more than to hear a little later that the caller has left.
 //
 // Package context prefers to find one of its own contexts behind ours, by
 // asking our Value for a key that is its secret. A light attempt does not
@@ -72,8 +73,16 @@ type attemptContext struct {
 	light     bool                         // is cancelled through abort
 	cancelled atomic.Bool                  // by us
 
-	mu    sync.Mutex
-	abort func() // cancels what grpc-go does for a light attempt, once it does; guarded by mu
+	// mu guards what follows. Package context calls AfterFunc, and what that returns,
+	// with no lock but of the child's.
+	mu sync.Mutex
+	// late says that a child does not follow the caller's context before the attempt
+	// lingers.
+	late  bool
+	abort func() // cancels all children of a light attempt, nil if it has none
+	// waits is the child that does not follow yet, unfollow ends that it does.
+	waits    func()
+	unfollow func() bool
 }
 
 func (c *attemptContext) Value(key any) any {
@@ -93,8 +102,8 @@ func (c *attemptContext) aborter() func() {
 	return c.abort
 }
 
-// AfterFunc is called by package context when grpc-go derives its context. It
-// arranges that abort runs when the caller's context is done.
+// AfterFunc is called by package context when grpc-go derives its context, the child
+// that abort cancels. It arranges that abort runs when the caller's context is done.
 func (c *attemptContext) AfterFunc(abort func()) (stop func() bool) {
 	c.mu.Lock()
 	if first := c.abort; first != nil {
@@ -102,11 +111,38 @@ func (c *attemptContext) AfterFunc(abort func()) (stop func() bool) {
 	} else {
 		c.abort = abort
 	}
+	late := c.late && c.waits == nil
+	if late {
+		c.waits = abort
+	}
 	c.mu.Unlock()
 	if c.cancelled.Load() {
 		go abort() // it is too late to be told, and package context holds a lock that abort takes
 	}
+	if late {
+		return c.gone
+	}
 	return context.AfterFunc(c.Context, abort)
+}
+
+// gone is called when the child has ended that waited, and follows by now, perhaps.
+func (c *attemptContext) gone() bool {
+	c.mu.Lock()
+	unfollow := c.unfollow
+	c.waits = nil
+	c.mu.Unlock()
+	return unfollow == nil || unfollow()
+}
+
+// follow makes the child that waits follow the caller's context, and all that come.
+func (c *attemptContext) follow() {
+	c.mu.Lock()
+	c.late = false
+	if c.waits != nil {
+		c.unfollow = context.AfterFunc(c.Context, c.waits)
+		c.waits = nil
+	}
+	c.mu.Unlock()
 }
 
 // Err returns why the attempt was cancelled: package context asks while it

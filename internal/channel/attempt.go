@@ -74,7 +74,12 @@ func (a *attemptState) begin(c *callState, now, timeout time.Duration) {
 	}
 	ctx.attempt.Store(a)
 	if timeout > 0 {
-		c.startTime(a, now, timeout)
+		// It is told that it lingers before the call's deadline, which is later than
+		// its own timeout.
+		ctx.late = ctx.light
+		if !c.startTime(a, now, timeout) {
+			ctx.late = false
+		}
 	}
 }
 
@@ -91,15 +96,24 @@ func (s *callState) tells(a *attemptState) context.Context {
 	return ctx
 }
 
-// startTime starts the time of an attempt.
-func (s *callState) startTime(a *attemptState, now, timeout time.Duration) {
+// startTime starts the time of an attempt. It reports whether that will be told that
+// it lingers.
+func (s *callState) startTime(a *attemptState, now, timeout time.Duration) (lingers bool) {
 	switch {
 	case timeout == s.of.Unary.AttemptTimeout:
-		s.of.times.Start(&a.time, a, now)
+		return s.of.times.Start(&a.time, a, now)
 	case s.ownTimeout:
 		s.channel.timeouts.StartAlone(&a.time, a, now, timeout)
+		return false
 	default:
-		s.channel.timeouts.Of(timeout).Start(&a.time, a, now)
+		return s.channel.timeouts.Of(timeout).Start(&a.time, a, now)
+	}
+}
+
+// Linger makes what grpc-go does for the attempt follow the caller's context.
+func (a *attemptState) Linger() {
+	if a.ctx.light {
+		a.ctx.follow()
 	}
 }
 
@@ -158,8 +172,11 @@ func (a *attemptState) end() (timedOut bool) {
 	if a.watch != nil {
 		a.watch.stop()
 	}
-	if a.cancel != nil {
+	switch {
+	case a.cancel != nil:
 		a.cancel()
+	case a.ctx.light:
+		a.ctx.follow() // for a child that is not grpc-go's
 	}
 	return timedOut
 }

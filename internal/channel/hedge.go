@@ -153,6 +153,9 @@ func (h *hedges) begin(a *attemptState, now time.Duration) {
 	}
 }
 
+// Linger does nothing: the attempt has a time of its own.
+func (t *hedgeTimer) Linger() {}
+
 // Expire asks for a hedge, and makes it.
 func (t *hedgeTimer) Expire() (over bool) {
 	h := t.hedges

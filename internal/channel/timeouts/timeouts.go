@@ -4,6 +4,9 @@
 // What has the same timeout expires in the order in which it began. So a list for
 // each length serves all with one timer between them: an attempt costs two links
 // and no allocation, where a timer of its own costs a place in the heap of timers.
+// Most ends within moments, and never gets into the list of its length: as in a
+// hierarchy of timing wheels (Varghese and Lauck, "Hashed and Hierarchical Timing
+// Wheels", 1987), what has begun is with the others that have, until it lingers.
 package timeouts
 
 import (
@@ -13,10 +16,23 @@ import (
 	"time"
 )
 
+// Timed is what may take too long. Its methods run on a goroutine that others wait
+// for, so they must not block; no list is locked. Each may run once more while Stop
+// is called.
+type Timed interface {
+	// Linger says that it has taken for a [Moment], and less than two, if the
+	// goroutine that tells it was not kept.
+	Linger()
+	// Expire says that the time is up. It returns false if what it is must go on,
+	// for as long again.
+	Expire() (over bool)
+}
+
 // Lists holds what may take too long. Use [New]. It may be used from any goroutine.
 // The lengths are kept for ever: they must be few.
 type Lists struct {
 	epoch time.Time
+	young young
 
 	mu    sync.Mutex // orders replacements of byLen
 	byLen atomic.Pointer[map[time.Duration]*List]
@@ -24,14 +40,10 @@ type Lists struct {
 
 // New returns lists without anything in them. epoch is when the clock read zero by
 // which they are told what time it is.
-func New(epoch time.Time) *Lists { return &Lists{epoch: epoch} }
-
-// Timed is what may take too long.
-type Timed interface {
-	// Expire says that the time is up. It returns false if what it is must go on,
-	// for as long again. It may run once more while Stop is called, and it runs on
-	// the goroutine that others wait for: it must not block. No list is locked.
-	Expire() (over bool)
+func New(epoch time.Time) *Lists {
+	s := &Lists{epoch: epoch}
+	s.young.init(epoch)
+	return s
 }
 
 // Of returns the list of what may take d.
@@ -49,7 +61,10 @@ func (s *Lists) Of(d time.Duration) *List {
 	}
 	l := next[d]
 	if l == nil {
-		l = new(List)
+		l = &List{}
+		if d >= 2*Moment {
+			l.young = &s.young
+		}
 		for i := range l.shards {
 			l.shards[i].init(s.epoch, d)
 		}
@@ -60,133 +75,78 @@ func (s *Lists) Of(d time.Duration) *List {
 }
 
 // StartAlone starts the time d of t with a timer of its own, for a length that no
-// other may have. See [List.Start].
+// other may have. See [List.Start]; t will not be told that it lingers.
 func (s *Lists) StartAlone(k *Link, t Timed, now, d time.Duration) {
 	l := &shard{single: true}
 	l.init(s.epoch, d)
-	l.start(k, t, now)
+	k.of, k.list = t, l
+	l.start(k, now)
 }
 
 // A List is what has one timeout. It has parts, because one would be the lock that
 // all calls of a channel meet at.
 type List struct {
+	young  *young // where what has begun is, nil if the time is too short for that
 	shards [shards]shard
 }
 
 const shards = 8
 
 // Start starts the time of t, at now, with the link k, which was never used. The
-// last digits of now are what chance is needed for.
-func (l *List) Start(k *Link, t Timed, now time.Duration) {
-	l.shards[now%shards].start(k, t, now)
+// last digits of now are what chance is needed for. It reports whether t will be
+// told that it lingers, if it does: not if its time is too short.
+func (l *List) Start(k *Link, t Timed, now time.Duration) (lingers bool) {
+	i := now % shards
+	k.of, k.list = t, &l.shards[i]
+	if l.young == nil {
+		k.list.start(k, now)
+		return false
+	}
+	l.young.start(k, &l.young.shards[i], now)
+	return true
 }
 
 // A Link is the place of something in a list. The zero Link is in none; it must
 // not be copied.
 type Link struct {
-	in *shard // set once
+	of    Timed       // set once, as the next two are
+	list  *shard      // that it is in, or gets into if it lingers; nil if it was never started
+	young *youngShard // where it begins, nil if in its list
 
-	// Its mu guards what follows.
-	of         Timed
-	prev, next *Link         // nil if it is not in the ring
-	due        time.Duration // on the clock of the lists
-	over       bool          // it must not come back
+	// mu of young guards it.
+	lingers bool // it has moved from young to list
+
+	// mu of where it is guards what follows.
+	ring
+	due  time.Duration // on the clock of the lists: when it leaves where it is
+	over bool          // it must not come back
 }
 
 // Started reports whether the time was started.
-func (k *Link) Started() bool { return k.in != nil }
+func (k *Link) Started() bool { return k.list != nil }
 
-// Stop ends the time, if it was started. It returns true if Expire neither has
-// ended it nor runs, and will not run any more.
+// Stop ends the time, if it was started. It returns true if t is told nothing and
+// will be told nothing any more.
 func (k *Link) Stop() (stopped bool) {
-	l := k.in
-	if l == nil {
-		return true
+	if y := k.young; y != nil {
+		y.mu.Lock()
+		if !k.lingers {
+			stopped = k.leave()
+			y.mu.Unlock()
+			return stopped
+		}
+		y.mu.Unlock()
 	}
-	l.mu.Lock()
+	return k.list == nil || k.list.stop(k)
+}
+
+// leave takes k out for good. It returns false if it was out already. mu of where k
+// is, is held.
+func (k *Link) leave() bool {
 	k.over = true
-	if stopped = k.next != nil; stopped {
-		k.unlink()
+	if k.next == nil {
+		return false
 	}
-	if l.single {
-		l.timer.Stop()
-	}
-	l.mu.Unlock()
-	return stopped
-}
-
-// unlink takes k out. The timer is left alone: it will find nothing to do. What is
-// out leads nowhere, or who keeps one would keep those that came after it.
-func (k *Link) unlink() {
-	k.prev.next, k.next.prev = k.next, k.prev
-	k.prev, k.next = nil, nil
-}
-
-// A shard is a part of a list, in the order of the ends.
-type shard struct {
-	timeout time.Duration
-	epoch   time.Time
-	single  bool // has but one link, ever
-
-	mu    sync.Mutex
-	ring  Link        // its next is the first, its prev the last
-	timer *time.Timer // runs sweep, when armed
-	armed bool
-}
-
-func (l *shard) init(epoch time.Time, timeout time.Duration) {
-	l.epoch, l.timeout = epoch, timeout
-	l.ring.prev, l.ring.next = &l.ring, &l.ring
-}
-
-func (l *shard) start(k *Link, t Timed, now time.Duration) {
-	l.mu.Lock()
-	k.in, k.of = l, t
-	l.push(k, now)
-	l.mu.Unlock()
-}
-
-// push puts k at the end. mu is held.
-func (l *shard) push(k *Link, now time.Duration) {
-	k.due = now + l.timeout
-	k.prev, k.next = l.ring.prev, &l.ring
-	k.prev.next, l.ring.prev = k, k
-	if !l.armed {
-		l.arm(l.timeout)
-	}
-}
-
-// arm starts the timer. mu is held.
-func (l *shard) arm(d time.Duration) {
-	l.armed = true
-	if l.timer == nil {
-		l.timer = time.AfterFunc(d, l.sweep)
-	} else {
-		l.timer.Reset(d)
-	}
-}
-
-// sweep ends what is due and sleeps until the next is.
-func (l *shard) sweep() {
-	var due []*Link
-	l.mu.Lock()
-	now := time.Since(l.epoch)
-	for k := l.ring.next; k != &l.ring && k.due <= now; k = l.ring.next {
-		k.unlink()
-		due = append(due, k)
-	}
-	if l.armed = l.ring.next != &l.ring; l.armed {
-		l.arm(l.ring.next.due - now)
-	}
-	l.mu.Unlock()
-	for _, k := range due {
-		if k.of.Expire() {
-			continue
-		}
-		l.mu.Lock()
-		if !k.over {
-			l.push(k, now)
-		}
-		l.mu.Unlock()
-	}
+	k.unlink()
+	return true
 }

@@ -17,8 +17,15 @@ type thing struct {
 	began time.Time
 	goOn  func(*thing) bool
 
-	mu   sync.Mutex
-	told []time.Duration
+	mu       sync.Mutex
+	told     []time.Duration
+	lingered []time.Duration
+}
+
+func (x *thing) Linger() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.lingered = append(x.lingered, time.Since(x.began))
 }
 
 func (x *thing) Expire() bool {
@@ -39,7 +46,7 @@ func TestEachThingExpiresOnceUnlessItIsStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lists := New(time.Now())
 		random := rand.New(rand.NewPCG(1, 2))
-		lengths := []time.Duration{10 * time.Millisecond, 25 * time.Millisecond, time.Second}
+		lengths := []time.Duration{9 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, time.Second}
 		things := make([]thing, 2000)
 		stops := make([]time.Duration, len(things))
 		var running sync.WaitGroup
@@ -61,11 +68,28 @@ func TestEachThingExpiresOnceUnlessItIsStopped(t *testing.T) {
 		synctest.Wait()
 		for i := range things {
 			told := things[i].times()
-			switch length := things[i].in.timeout; {
+			length := things[i].list.timeout
+			switch {
 			case stops[i] < length && len(told) != 0:
 				t.Errorf("stopped after %v of %v, and told after %v", stops[i], length, told)
 			case stops[i] > length && (len(told) != 1 || told[0] != length):
 				t.Errorf("stopped after %v of %v, and told after %v", stops[i], length, told)
+			}
+			switch l := things[i].lingered; {
+			case length < 2*Moment || stops[i] < Moment:
+				if len(l) != 0 {
+					t.Errorf("stopped after %v of %v, and lingered after %v", stops[i], length, l)
+				}
+			case stops[i] > 2*Moment && len(l) != 1, len(l) > 1, len(l) == 1 && (l[0] < Moment || l[0] > 2*Moment):
+				t.Errorf("stopped after %v of %v, and lingered after %v", stops[i], length, l)
+			}
+		}
+		if lists.young.ticks.Load() {
+			t.Error("it goes on looking for what lingers, and there is nothing")
+		}
+		for i := range lists.young.shards {
+			if ring := &lists.young.shards[i].ring; ring.next != ring || ring.prev != ring {
+				t.Error("what is young holds on to something")
 			}
 		}
 		for _, of := range *lists.byLen.Load() {
@@ -111,6 +135,61 @@ func TestWhatIsStoppedWhileItIsToldDoesNotComeBack(t *testing.T) {
 	})
 }
 
+// It may end while it is told that it lingers: it hears no more.
+func TestWhatIsStoppedWhileItLingersIsNotToldAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lists := New(time.Now())
+		x := &stopper{}
+		lists.Of(time.Second).Start(&x.Link, x, 0)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if x.lingered != 1 || x.stopped || x.expired {
+			t.Errorf("lingered %d times; stopped: %v; expired: %v", x.lingered, x.stopped, x.expired)
+		}
+	})
+}
+
+// A stopper is stopped while it is told that it lingers.
+type stopper struct {
+	Link
+
+	lingered         int
+	stopped, expired bool
+}
+
+func (x *stopper) Linger() {
+	x.lingered++
+	x.stopped = x.Stop()
+}
+
+func (x *stopper) Expire() bool {
+	x.expired = true
+	return true
+}
+
+// What must go on begins again at its end, when others that began before that end may
+// still be young. Each has its end at its own time.
+func TestWhatBeganEarlierEndsEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const length = 50 * time.Millisecond
+		lists := New(time.Now())
+		again := &thing{began: time.Now(), goOn: func(x *thing) bool { return len(x.told) < 2 }}
+		lists.Of(length).Start(&again.Link, again, 0)
+		time.Sleep(length - Moment/2)
+		began := time.Now()
+		// Their part of the list is chosen by their time.
+		later := &thing{began: began}
+		lists.Of(length).Start(&later.Link, later, began.Sub(lists.epoch)/shards*shards)
+		time.Sleep(time.Minute)
+		if later.list != again.list {
+			t.Fatal("they are in different parts")
+		}
+		if a, l := again.times(), later.times(); !slices.Equal(a, []time.Duration{length, 2 * length}) || !slices.Equal(l, []time.Duration{length}) {
+			t.Errorf("told after %v and %v", a, l)
+		}
+	})
+}
+
 func TestAZeroLinkMayBeStopped(t *testing.T) {
 	var k Link
 	if !k.Stop() || k.Started() {
@@ -133,6 +212,8 @@ func TestAShortTimeDoesNotWaitForALongOne(t *testing.T) {
 }
 
 type nothing struct{ n atomic.Int64 }
+
+func (x *nothing) Linger() {}
 
 func (x *nothing) Expire() bool { x.n.Add(1); return true }
 
