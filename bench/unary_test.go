@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // BenchmarkUnary is the same call through bare grpc-go and through the kit.
 // Compare them with the command of this package, which lets them take turns.
 func BenchmarkUnary(b *testing.B) {
-	arms, stop, err := clients()
+	arms, stop, err := clients(load.StartApart)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -32,13 +33,18 @@ func BenchmarkUnary(b *testing.B) {
 	}
 }
 
+// The servers run this program, as those of the command do.
+func TestMain(m *testing.M) {
+	load.ServeIfAsked()
+	os.Exit(m.Run())
+}
+
 func TestTheClientsAreCompared(t *testing.T) {
-	arms, stop, err := clients()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
-	if err := load.Compare(io.Discard, arms, 1, 10*time.Millisecond); err != nil {
-		t.Error(err)
+	for name, start := range map[string]func(int) (*load.Servers, error){"apart": load.StartApart, "together": load.Start} {
+		t.Run(name, func(t *testing.T) {
+			if err := run(io.Discard, start, 1, 10*time.Millisecond); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

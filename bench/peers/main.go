@@ -1,7 +1,7 @@
 // Command peers measures what comparable guards cost on the path of a call: those
 // of Surefoot, of go-grpc-middleware and of failsafe-go, each beside bare grpc-go
-// with round_robin in the same process and the same run. README.md says what each
-// is given to do.
+// with round_robin in the same process and the same run; the servers are in a process
+// of their own. README.md says what each is given to do.
 package main
 
 import (
@@ -19,6 +19,7 @@ import (
 )
 
 func main() {
+	load.ServeIfAsked()
 	repetitions := flag.Int("repetitions", 101, "how often each client runs")
 	span := flag.Duration("time", 60*time.Millisecond, "how long each run lasts")
 	flag.Parse()
@@ -32,7 +33,7 @@ func main() {
 const servers = 3
 
 func run(repetitions int, span time.Duration) error {
-	s, err := load.Start(servers)
+	s, err := load.StartApart(servers)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 // Servers are plain servers of the inventory on loopback.
 type Servers struct {
 	servers   []*grpc.Server
+	apart     *process // that runs them, nil if they are in this one
 	endpoints []resolver.Endpoint
 }
 
@@ -27,7 +28,7 @@ func (stock) Get(_ context.Context, r *inventoryv1.GetRequest) (*inventoryv1.Get
 	return &inventoryv1.GetResponse{Sku: r.GetSku(), InStock: 1}, nil
 }
 
-// Start starts n servers.
+// Start starts n servers in this process.
 func Start(n int) (*Servers, error) {
 	s := &Servers{}
 	var listen net.ListenConfig
@@ -41,7 +42,7 @@ func Start(n int) (*Servers, error) {
 		inventoryv1.RegisterInventoryServer(g, stock{})
 		go func() { _ = g.Serve(lis) }() // until Stop
 		s.servers = append(s.servers, g)
-		s.endpoints = append(s.endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: lis.Addr().String()}}})
+		s.add(lis.Addr().String())
 	}
 	return s, nil
 }
@@ -60,5 +61,8 @@ func (s *Servers) Option() grpc.DialOption {
 func (s *Servers) Stop() {
 	for _, g := range s.servers {
 		g.Stop()
+	}
+	if s.apart != nil {
+		s.apart.stop()
 	}
 }
