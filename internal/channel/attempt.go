@@ -75,8 +75,9 @@ func (a *attemptState) begin(c *callState, now, timeout time.Duration) {
 	ctx.attempt.Store(a)
 	if timeout > 0 {
 		// It is told that it lingers before the call's deadline, which is later than
-		// its own timeout.
-		ctx.late = ctx.light
+		// its own timeout. What grpc-go derives ends with the attempt, and needs nobody
+		// to follow then; what filters of xDS derive may not.
+		ctx.late = ctx.light && !c.channel.xds
 		if !c.startTime(a, now, timeout) {
 			ctx.late = false
 		}
@@ -172,11 +173,8 @@ func (a *attemptState) end() (timedOut bool) {
 	if a.watch != nil {
 		a.watch.stop()
 	}
-	switch {
-	case a.cancel != nil:
+	if a.cancel != nil {
 		a.cancel()
-	case a.ctx.light:
-		a.ctx.follow() // for a child that is not grpc-go's
 	}
 	return timedOut
 }
