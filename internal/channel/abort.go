@@ -73,14 +73,14 @@ type attemptContext struct {
 	light     bool                         // is cancelled through abort
 	cancelled atomic.Bool                  // by us
 
-	// mu guards what follows. Package context calls AfterFunc, and what that returns,
-	// with no lock but of the child's.
+	// mu guards what follows. The caller's context may be any code: none of it is
+	// run while mu is held, which those wait for who end attempts.
 	mu sync.Mutex
-	// late says that a child does not follow the caller's context before the attempt
-	// lingers.
-	late  bool
-	abort func() // cancels all children of a light attempt, nil if it has none
-	// waits is the child that does not follow yet, unfollow ends that it does.
+	// late says that the first child does not follow the caller's context before the
+	// attempt lingers, over that it must not follow it any more.
+	late, over bool
+	abort      func() // cancels all children of a light attempt, nil if it has had none
+	// waits is the first child while it does not follow yet; unfollow ends that it does.
 	waits    func()
 	unfollow func() bool
 }
@@ -95,54 +95,91 @@ func (c *attemptContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// aborter returns what cancels a light attempt, nil if grpc-go has not begun.
-func (c *attemptContext) aborter() func() {
+// dropper returns what cancels a light attempt, nil if grpc-go has not begun.
+func (c *attemptContext) dropper() func() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.abort
+	if c.abort == nil {
+		return nil
+	}
+	return c.drop
 }
 
 // AfterFunc is called by package context when grpc-go derives its context, the child
 // that abort cancels. It arranges that abort runs when the caller's context is done.
 func (c *attemptContext) AfterFunc(abort func()) (stop func() bool) {
 	c.mu.Lock()
-	if first := c.abort; first != nil {
-		c.abort = func() { first(); abort() }
+	if c.late && c.abort == nil {
+		c.abort, c.waits, stop = abort, abort, c.gone
+		c.mu.Unlock()
 	} else {
-		c.abort = abort
+		c.mu.Unlock()
+		stop = context.AfterFunc(c.Context, abort)
+		c.adopt(abort, stop)
 	}
-	late := c.late && c.waits == nil
-	if late {
-		c.waits = abort
-	}
-	c.mu.Unlock()
 	if c.cancelled.Load() {
-		go abort() // it is too late to be told, and package context holds a lock that abort takes
+		go c.drop() // it is too late to be told, and package context holds a lock that abort takes
 	}
-	if late {
-		return c.gone
+	return stop
+}
+
+// adopt notes a child that follows the caller's context until stop is called.
+func (c *attemptContext) adopt(abort func(), stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.abort
+	if before == nil {
+		c.abort, c.unfollow = abort, stop
+		return
 	}
-	return context.AfterFunc(c.Context, abort)
+	c.abort = func() { // filters of xDS may derive, too
+		before()
+		abort()
+		stop()
+	}
 }
 
 // gone is called when the child has ended that waited, and follows by now, perhaps.
 func (c *attemptContext) gone() bool {
 	c.mu.Lock()
 	unfollow := c.unfollow
-	c.waits = nil
+	c.waits, c.over = nil, true
 	c.mu.Unlock()
 	return unfollow == nil || unfollow()
 }
 
-// follow makes the child that waits follow the caller's context, and all that come.
+// follow makes the child that waits follow the caller's context. It may block.
 func (c *attemptContext) follow() {
 	c.mu.Lock()
-	c.late = false
-	if c.waits != nil {
-		c.unfollow = context.AfterFunc(c.Context, c.waits)
-		c.waits = nil
-	}
+	waits := c.waits
+	c.waits, c.late = nil, false
 	c.mu.Unlock()
+	if waits == nil {
+		return
+	}
+	unfollow := context.AfterFunc(c.Context, waits)
+	c.mu.Lock()
+	c.unfollow = unfollow
+	over := c.over
+	c.mu.Unlock()
+	if over { // it has ended meanwhile
+		unfollow()
+	}
+}
+
+// drop cancels all children, of which the caller's context knows none any more: a
+// child that is cancelled by its parent does not take leave of it.
+func (c *attemptContext) drop() {
+	c.mu.Lock()
+	abort, unfollow := c.abort, c.unfollow
+	c.waits, c.over = nil, true
+	c.mu.Unlock()
+	if abort != nil {
+		abort()
+	}
+	if unfollow != nil {
+		unfollow()
+	}
 }
 
 // Err returns why the attempt was cancelled: package context asks while it

@@ -6,6 +6,12 @@ import (
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/surefoot-rpc/surefoot/contract"
+	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 )
 
 // The Go that we are built with does what attempts rely on. If this fails they
@@ -35,8 +41,8 @@ func (c *caller) AfterFunc(f func()) (stop func() bool) {
 }
 
 // What is derived from the context of a light attempt ends when it is cancelled, when
-// the attempt is, or when the caller leaves, the latter at once if the attempt lingers
-// or is over. While the caller stays, whatever has ended is not known to it any more.
+// the attempt is, or when the caller leaves, the latter at once if the attempt lingers.
+// While the caller stays, whatever has ended is not known to it any more.
 func TestWhatIsDerivedFromALightAttemptEndsWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range uint64(2000) {
@@ -63,7 +69,7 @@ func derive(t *testing.T, seed uint64) {
 		switch what := random.IntN(8); {
 		case what < 3:
 			did = append(did, "derive")
-			ctx, cancel := context.WithCancel(c)
+			ctx, cancel := context.WithTimeout(c, time.Duration(1+random.IntN(2))*time.Hour) // which may be cancelled more than once
 			x := &child{ctx, cancel}
 			children = append(children, x)
 			ended[x] = left || cancelled
@@ -84,9 +90,7 @@ func derive(t *testing.T, seed uint64) {
 			did = append(did, "cancel")
 			c.cancelled.Store(true)
 			cancelled = true
-			if abort := c.aborter(); abort != nil {
-				abort()
-			}
+			c.drop()
 		}
 		synctest.Wait()
 		for _, x := range children {
@@ -100,7 +104,7 @@ func derive(t *testing.T, seed uint64) {
 				t.Fatalf("seed %d: %v: %v", seed, did, x.Err())
 			}
 		}
-		if left || cancelled {
+		if left {
 			continue
 		}
 		alive, following := 0, 0
@@ -118,12 +122,39 @@ func derive(t *testing.T, seed uint64) {
 			t.Fatalf("seed %d: %v: %d follow the caller, and %d live", seed, did, following, alive)
 		}
 	}
-	c.follow() // the attempt is over
+	c.follow() // it lingers
 	leave()
 	synctest.Wait()
 	for _, x := range children {
 		if x.Err() == nil {
 			t.Fatalf("seed %d: %v: the caller left, and one of %d lives", seed, did, len(children))
+		}
+	}
+}
+
+// Filters of xDS may derive contexts that outlive the attempt: they follow at once.
+func TestAttemptsOfXDSFollowAtOnce(t *testing.T) {
+	table, err := contract.Compile(contract.Sources{Contracts: []*surefootv1.Contract{{
+		ServiceName: "test.v1.Test", Service: &surefootv1.Service{Defaults: &surefootv1.Method{DeadlineMs: new(int64(0)), AttemptTimeoutMs: new(int64(250))}},
+		Methods: map[string]*surefootv1.MethodContract{"Get": {IdempotencyLevel: surefootv1.IdempotencyLevel_NO_SIDE_EFFECTS.Enum()}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target, late := range map[string]bool{"dns:///test": true, "xds:///test": false} {
+		ch := New(Config{Target: target, Ordinal: -1, Table: table, Random: func() uint64 { return 0 }})
+		defer connect(ch, "a")()
+		asked := false
+		err := ch.unary(t.Context(), "/test.v1.Test/Get", nil, nil, nil, func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+			c, ok := ctx.(*attemptContext)
+			if !ok || !c.light || c.late != late {
+				t.Errorf("%s: %+v", target, c)
+			}
+			asked = true
+			return nil
+		})
+		if err != nil || !asked {
+			t.Error(err)
 		}
 	}
 }

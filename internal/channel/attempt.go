@@ -74,10 +74,10 @@ func (a *attemptState) begin(c *callState, now, timeout time.Duration) {
 	}
 	ctx.attempt.Store(a)
 	if timeout > 0 {
-		// It is told that it lingers before the call's deadline, which is later than
-		// its own timeout. What grpc-go derives ends with the attempt, and needs nobody
-		// to follow then; what filters of xDS derive may not.
-		ctx.late = ctx.light && !c.channel.xds
+		// What grpc-go derives ends with the attempt, and needs nobody to follow then;
+		// what filters of xDS derive may not.
+		deadline := c.machine.Deadline()
+		ctx.late = ctx.light && !c.channel.xds && (deadline == 0 || deadline-now > 2*timeouts.Moment)
 		if !c.startTime(a, now, timeout) {
 			ctx.late = false
 		}
@@ -113,14 +113,15 @@ func (s *callState) startTime(a *attemptState, now, timeout time.Duration) (ling
 
 // Linger makes what grpc-go does for the attempt follow the caller's context.
 func (a *attemptState) Linger() {
-	if a.ctx.light {
-		a.ctx.follow()
+	if ctx := a.ctx; ctx.light {
+		go ctx.follow()
 	}
 }
 
 // leave ends a without a word on how it went: what made it has panicked.
 func (a *attemptState) leave() {
 	a.end()
+	a.cut()
 	inGroup := a.settleGroup(outcome.Abandoned)
 	a.testify(outcome.None, false)
 	inGroup.tell()
@@ -139,25 +140,31 @@ func (a *attemptState) leaveUnless(returned *bool) {
 // once more would throw away what the same slow server has done by then.
 func (a *attemptState) Expire() (over bool) {
 	a.mu.Lock()
-	end := a.canceller()
-	if end != nil && (a.endpoint != nil || a.sent) && !a.over && !a.again && !a.lost {
+	if a.canceller() != nil && (a.endpoint != nil || a.sent) && !a.over && !a.again && !a.lost {
 		a.timedOut = a.call.giveUp(a)
 		a.starved = !a.timedOut
 	}
 	timedOut := a.timedOut
 	a.mu.Unlock()
 	if timedOut {
-		a.ctx.cancelled.Store(a.ctx.light)
-		end()
+		a.cut()
 	}
 	return timedOut
+}
+
+// cut cancels what grpc-go does for the attempt.
+func (a *attemptState) cut() {
+	a.ctx.cancelled.Store(a.ctx.light)
+	if end := a.canceller(); end != nil {
+		end()
+	}
 }
 
 // canceller returns what cancels the attempt, nil if nothing does: a light one is
 // cancelled once grpc-go has begun.
 func (a *attemptState) canceller() func() {
 	if a.ctx.light {
-		return a.ctx.aborter()
+		return a.ctx.dropper()
 	}
 	return a.cancel
 }
@@ -187,7 +194,8 @@ func (a *attemptState) pick() (avoid []*balance.Endpoint) {
 		a.pickAgain()
 	}
 	a.picks = true
-	if s := a.call; s.trouble != nil || s.hedges != nil || s.of.learnt.lacking.Any() {
+	// Of a call with hedges, trouble belongs to all of its attempts.
+	if s := a.call; s.hedges != nil || s.trouble != nil || s.of.learnt.lacking.Any() {
 		avoid = s.avoided(a)
 	}
 	a.mu.Unlock()

@@ -148,11 +148,11 @@ func (s *callState) next(step attempt.Step) *attemptState {
 	if step.Number > 1 {
 		a = new(attemptState)
 	}
-	if step.Number > 1 || s.waited > 0 {
+	a.number = step.Number
+	told := s.attemptStart(a) // first, since a hook that panics leaves no timer then
+	if step.Number > 1 || s.waited > 0 || told {
 		now = s.channel.clock()
 	}
-	a.number = step.Number
-	s.attemptStart(a) // first, since a hook that panics leaves no timer then
 	a.begin(s, now, step.For)
 	if s.hedges != nil {
 		s.hedges.begin(a, now)
@@ -160,11 +160,14 @@ func (s *callState) next(step attempt.Step) *attemptState {
 	return a
 }
 
-// attemptStart tells the observer of an attempt that is about to be made.
-func (s *callState) attemptStart(a *attemptState) {
-	if hook := s.channel.cfg.Observer.AttemptStart; hook != nil {
+// attemptStart tells the observer, if there is one, of an attempt that is about to be
+// made.
+func (s *callState) attemptStart(a *attemptState) (told bool) {
+	hook := s.channel.cfg.Observer.AttemptStart
+	if hook != nil {
 		hook(s.ctx, s.method, int(a.number))
 	}
+	return hook != nil
 }
 
 // finish records how a ended and returns what to do next. The error is the

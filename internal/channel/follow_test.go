@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/surefoot-rpc/surefoot/examples/inventory/inventoryv1"
 	surefootv1 "github.com/surefoot-rpc/surefoot/gen/surefoot/v1"
 	"github.com/surefoot-rpc/surefoot/internal/channel/timeouts"
+	"github.com/surefoot-rpc/surefoot/observe"
 )
 
 // A followed context counts who follows it, and who does no longer.
@@ -104,7 +107,7 @@ func TestAnAttemptFollowsItsCallerOnceItLingers(t *testing.T) {
 }
 
 // attemptTimeout is the shortest of an attempt that is told that it lingers.
-const attemptTimeout = 2 * timeouts.Moment
+const attemptTimeout = 4 * timeouts.Moment
 
 // timing is a contract whose attempts have this timeout, which ends none of them as no
 // repeat could be paid for, and whose calls end when their callers say.
@@ -145,19 +148,182 @@ func cancelAfter(t *testing.T, timeout, after time.Duration) {
 }
 
 func TestADeadlineOfTheCallerIsExact(t *testing.T) {
+	for _, hook := range []time.Duration{0, 4 * time.Millisecond, attemptTimeout - 1} { // that is run before an attempt
+		synctest.Test(t, func(t *testing.T) {
+			observer := &observe.Observer{}
+			if hook > 0 {
+				observer.AttemptStart = func(context.Context, string, int) { time.Sleep(hook) }
+			}
+			w := newWorld(t, 1, nil, trusting(), unguarded(), timing(attemptTimeout), surefoot.WithObserver(observer))
+			defer w.close()
+			w.warm()
+			w.servers[0].hang() // or it would tell that the time is up
+			for i := range 14 {
+				deadline := timeouts.Moment*time.Duration(i+1)/2 + hook + time.Microsecond
+				ctx, cancel := context.WithTimeout(t.Context(), deadline)
+				start := time.Now()
+				_, err := w.stub.Get(ctx, getRequest)
+				cancel()
+				if took := time.Since(start); status.Code(err) != codes.DeadlineExceeded || took != deadline {
+					t.Errorf("%v, with a hook of %v: %v after %v", deadline, hook, err, took)
+				}
+			}
+		})
+	}
+}
+
+// A brokenCodec panics.
+type brokenCodec struct{}
+
+func (brokenCodec) Marshal(any) ([]byte, error) { panic("codec") }
+func (brokenCodec) Unmarshal([]byte, any) error { return nil }
+func (brokenCodec) Name() string                { return "proto" }
+
+// However an attempt is ended before its time, a context that lives on keeps nothing
+// of it.
+func TestAnAttemptThatIsCutLeavesItsCaller(t *testing.T) {
+	for name, c := range map[string]struct {
+		hedge time.Duration
+		takes time.Duration
+		short bool // the attempt timeout, so that it follows at once
+		opts  []grpc.CallOption
+	}{
+		"timed out":                {takes: time.Minute},
+		"lost to a hedge":          {takes: time.Minute, hedge: 2 * timeouts.Moment},
+		"lost to a hedge at once":  {takes: time.Minute, hedge: 1 * time.Millisecond},
+		"broken off by a panic":    {short: true, opts: []grpc.CallOption{grpc.ForceCodec(brokenCodec{})}},
+		"none: it is not cut then": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var takes time.Duration
+				fast := time.Duration(0)
+				w := newWorld(t, 2, func(s *server) {
+					of := &fast
+					if s.name == "a" {
+						of = &takes
+					}
+					slow(of)(s)
+				}, trusting(), unguarded(), hedging(func(_ *surefootv1.Service, m *surefootv1.Method) {
+					m.AttemptTimeoutMs, m.DeadlineMs = new(attemptTimeout.Milliseconds()), new(int64(0))
+					if c.short {
+						m.AttemptTimeoutMs = new(int64(1))
+					}
+					m.Hedge = nil
+					if c.hedge > 0 {
+						m.Hedge = &surefootv1.Hedge{DelayMs: new(c.hedge.Milliseconds())}
+					}
+				}))
+				defer w.close()
+				w.warm()
+				takes = c.takes
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				caller := &followed{Context: ctx}
+				for range 20 {
+					func() {
+						defer func() {
+							if got := recover(); (got != nil) != (len(c.opts) > 0) {
+								t.Error(got)
+							}
+						}()
+						if _, err := w.stub.Get(caller, getRequest, c.opts...); err != nil {
+							t.Error(err)
+						}
+					}()
+				}
+				time.Sleep(time.Second)
+				follows, left := caller.counts()
+				if follows != left || c.takes > 0 && c.hedge != time.Millisecond && follows == 0 {
+					t.Errorf("followed %d times, and left %d times", follows, left)
+				}
+			})
+		})
+	}
+}
+
+// Nothing is begun for a caller that has left, even if what is under way has not heard
+// of it yet.
+func TestNoHedgeIsMadeForACallerThatLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1, nil, trusting(), timing(attemptTimeout))
+		var made atomic.Int64
+		var takes time.Duration
+		w := newWorld(t, 2, slow(&takes), trusting(), unguarded(), hedging(func(_ *surefootv1.Service, m *surefootv1.Method) {
+			m.AttemptTimeoutMs, m.DeadlineMs = new(attemptTimeout.Milliseconds()), new(int64(0))
+			m.Hedge = &surefootv1.Hedge{DelayMs: new(int64(3))}
+		}), surefoot.WithObserver(&observe.Observer{AttemptStart: func(context.Context, string, int) { made.Add(1) }}))
 		defer w.close()
 		w.warm()
-		w.servers[0].hang() // or it would tell that the time is up
-		for i := range 14 { // fewer than would open the breaker
-			deadline := timeouts.Moment * time.Duration(i+1) / 3
-			ctx, cancel := context.WithTimeout(t.Context(), deadline)
-			start := time.Now()
-			_, err := w.stub.Get(ctx, getRequest)
-			cancel()
-			if took := time.Since(start); status.Code(err) != codes.DeadlineExceeded || took != deadline {
-				t.Errorf("%v: %v after %v", deadline, err, took)
+		takes = time.Minute
+		made.Store(0)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		if _, err := w.stub.Get(ctx, getRequest); status.Code(err) != codes.Canceled {
+			t.Error(err)
+		}
+		if made.Load() != 1 {
+			t.Errorf("%d attempts", made.Load())
+		}
+	})
+}
+
+// A tough context takes its time to let anybody follow it.
+type tough struct{ context.Context }
+
+func (tough) Value(any) any { return nil }
+
+func (c tough) AfterFunc(f func()) func() bool {
+	time.Sleep(time.Second)
+	return context.AfterFunc(c.Context, f)
+}
+
+func TestTheContextOfOneCallerHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, nil, trusting(), unguarded(), timing(attemptTimeout))
+		defer w.close()
+		w.warm()
+		w.servers[0].hang()
+		var all sync.WaitGroup
+		defer all.Wait()
+		call := func(of func(context.Context) context.Context, after, most time.Duration) {
+			all.Go(func() {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(after, cancel)
+				start := time.Now()
+				_, err := w.stub.Get(of(ctx), getRequest)
+				if took := time.Since(start); status.Code(err) != codes.Canceled || took > most {
+					t.Errorf("%v after %v, want at most %v", err, took, most)
+				}
+			})
+		}
+		for range 20 {
+			call(func(ctx context.Context) context.Context { return tough{ctx} }, 50*time.Millisecond, 2*time.Second)
+			call(func(ctx context.Context) context.Context { return ctx }, 8*time.Millisecond, 2*timeouts.Moment)
+			time.Sleep(time.Microsecond)
+		}
+	})
+}
+
+// What a call has tried is noted on its caller's goroutine, while a hedge picks on its
+// own.
+func TestAHedgePicksWhileAnAttemptFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2, func(s *server) {
+			s.get = func(context.Context, *inventoryv1.GetRequest) (*inventoryv1.GetResponse, error) {
+				if s.gets.Load()%2 == 1 {
+					time.Sleep(hedgeDelay)
+					return nil, status.Error(codes.Unavailable, "down")
+				}
+				return &inventoryv1.GetResponse{}, nil
+			}
+		}, trusting(), unguarded(), hedging(func(*surefootv1.Service, *surefootv1.Method) {}))
+		defer w.close()
+		w.warm()
+		for range 300 {
+			_, err := w.stub.Get(t.Context(), getRequest)
+			if code := status.Code(err); code != codes.OK && code != codes.Unavailable {
+				t.Error(err)
 			}
 		}
 	})

@@ -161,10 +161,10 @@ func (t *hedgeTimer) Expire() (over bool) {
 	h := t.hedges
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t.off || h.over {
+	s := h.call
+	if t.off || h.over || s.ctx.Err() != nil { // what is under way may not know yet that the caller left
 		return true
 	}
-	s := h.call
 	now := s.channel.clock()
 	step := s.machine.StartHedge(now, s.channel.fresh(h.avoided(nil)))
 	if step.Action == attempt.Start {
@@ -379,9 +379,5 @@ func (a *attemptState) lose() {
 	a.mu.Lock()
 	a.lost = true
 	a.mu.Unlock()
-	a.ctx.cancelled.Store(a.ctx.light)
-	end := a.canceller()
-	if end != nil {
-		end()
-	}
+	a.cut()
 }

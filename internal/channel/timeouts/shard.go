@@ -25,36 +25,37 @@ func (l *shard) init(epoch time.Time, timeout time.Duration) {
 // start puts in k, which begins now.
 func (l *shard) start(k *Link, now time.Duration) {
 	l.mu.Lock()
-	l.push(k, now, now)
+	l.push(k, now)
 	l.mu.Unlock()
 }
 
 // push puts in k, which began at began. mu is held.
-func (l *shard) push(k *Link, began, now time.Duration) {
+func (l *shard) push(k *Link, began time.Duration) {
 	k.due = began + l.timeout
-	at := l.ring.prev
-	for at != &l.ring && at.due > k.due { // it was begun again while k was young
-		at = at.prev
-	}
-	k.insert(at)
-	if l.wakes == 0 || k.due < l.wakes {
-		l.arm(k.due, now)
+	k.insert(l.ring.prev)
+	if l.wakes == 0 {
+		l.arm(k.due)
 	}
 }
 
-func (l *shard) stop(k *Link) bool {
+// stop ends the time of k, if it is here. The timer of others is left alone: it will
+// find nothing to do.
+func (l *shard) stop(k *Link) (here, stopped bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if k.young != nil && !k.lingers { // it has just begun again
+		return false, false
+	}
 	if l.single {
 		l.timer.Stop()
 	}
-	return k.leave() // the timer of others is left alone: it will find nothing to do
+	return true, k.leave()
 }
 
 // arm sets the timer. mu is held.
-func (l *shard) arm(wakes, now time.Duration) {
+func (l *shard) arm(wakes time.Duration) {
 	l.wakes = wakes
-	d := max(wakes-now, 1)
+	d := max(wakes-time.Since(l.epoch), 1)
 	if l.timer == nil {
 		l.timer = time.AfterFunc(d, l.sweep)
 	} else {
@@ -73,17 +74,25 @@ func (l *shard) sweep() {
 	}
 	l.wakes = 0
 	if next := l.ring.next; next != &l.ring {
-		l.arm(next.due, now)
+		l.arm(next.due)
 	}
 	l.mu.Unlock()
 	for _, k := range due {
-		if k.of.Expire() {
-			continue
+		if !k.of.Expire() {
+			l.again(k, now)
 		}
-		l.mu.Lock()
-		if !k.over {
-			l.push(k, now, now)
-		}
-		l.mu.Unlock()
+	}
+}
+
+// again begins the time of k again, where it began.
+func (l *shard) again(k *Link, now time.Duration) {
+	if k.young != nil {
+		k.young.again(k, now)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !k.over {
+		l.push(k, now)
 	}
 }

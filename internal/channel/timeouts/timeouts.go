@@ -20,13 +20,17 @@ import (
 // for, so they must not block; no list is locked. Each may run once more while Stop
 // is called.
 type Timed interface {
-	// Linger says that it has taken for a [Moment], and less than two, if the
-	// goroutine that tells it was not kept.
+	// Linger says that it has taken for a [Moment], or up to two, if the goroutine
+	// that tells it was not kept.
 	Linger()
 	// Expire says that the time is up. It returns false if what it is must go on,
-	// for as long again.
+	// for as long again; then it lingers again, too.
 	Expire() (over bool)
 }
+
+// shortest is the shortest time of what is told that it lingers: there is enough left
+// of it for one that was told late.
+const shortest = 4 * Moment
 
 // Lists holds what may take too long. Use [New]. It may be used from any goroutine.
 // The lengths are kept for ever: they must be few.
@@ -62,7 +66,7 @@ func (s *Lists) Of(d time.Duration) *List {
 	l := next[d]
 	if l == nil {
 		l = &List{}
-		if d >= 2*Moment {
+		if d >= shortest {
 			l.young = &s.young
 		}
 		for i := range l.shards {
@@ -102,7 +106,8 @@ func (l *List) Start(k *Link, t Timed, now time.Duration) (lingers bool) {
 		k.list.start(k, now)
 		return false
 	}
-	l.young.start(k, &l.young.shards[i], now)
+	k.young = &l.young.shards[i]
+	k.young.start(k, now)
 	return true
 }
 
@@ -113,8 +118,7 @@ type Link struct {
 	list  *shard      // that it is in, or gets into if it lingers; nil if it was never started
 	young *youngShard // where it begins, nil if in its list
 
-	// mu of young guards it.
-	lingers bool // it has moved from young to list
+	lingers bool // it is not in young but in list; both their mu are held to change it
 
 	// mu of where it is guards what follows.
 	ring
@@ -128,16 +132,19 @@ func (k *Link) Started() bool { return k.list != nil }
 // Stop ends the time, if it was started. It returns true if t is told nothing and
 // will be told nothing any more.
 func (k *Link) Stop() (stopped bool) {
-	if y := k.young; y != nil {
-		y.mu.Lock()
-		if !k.lingers {
-			stopped = k.leave()
-			y.mu.Unlock()
+	if k.list == nil {
+		return true
+	}
+	for { // once more if it began again in between
+		if k.young != nil {
+			if here, stopped := k.young.stop(k); here {
+				return stopped
+			}
+		}
+		if here, stopped := k.list.stop(k); here {
 			return stopped
 		}
-		y.mu.Unlock()
 	}
-	return k.list == nil || k.list.stop(k)
 }
 
 // leave takes k out for good. It returns false if it was out already. mu of where k

@@ -46,7 +46,7 @@ func TestEachThingExpiresOnceUnlessItIsStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lists := New(time.Now())
 		random := rand.New(rand.NewPCG(1, 2))
-		lengths := []time.Duration{9 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, time.Second}
+		lengths := []time.Duration{10 * time.Millisecond, shortest - 1, shortest, time.Second}
 		things := make([]thing, 2000)
 		stops := make([]time.Duration, len(things))
 		var running sync.WaitGroup
@@ -57,7 +57,9 @@ func TestEachThingExpiresOnceUnlessItIsStopped(t *testing.T) {
 			running.Go(func() {
 				time.Sleep(later)
 				x.began = time.Now()
-				lists.Of(length).Start(&x.Link, x, x.began.Sub(lists.epoch))
+				if lingers := lists.Of(length).Start(&x.Link, x, x.began.Sub(lists.epoch)); lingers != (length >= shortest) {
+					t.Errorf("%v: lingers: %v", length, lingers)
+				}
 				time.Sleep(stops[i])
 				if stopped := x.Stop(); stopped != (stops[i] < length) && stops[i] != length {
 					t.Errorf("stopped after %v of %v: %v", stops[i], length, stopped)
@@ -76,7 +78,7 @@ func TestEachThingExpiresOnceUnlessItIsStopped(t *testing.T) {
 				t.Errorf("stopped after %v of %v, and told after %v", stops[i], length, told)
 			}
 			switch l := things[i].lingered; {
-			case length < 2*Moment || stops[i] < Moment:
+			case length < shortest || stops[i] < Moment:
 				if len(l) != 0 {
 					t.Errorf("stopped after %v of %v, and lingered after %v", stops[i], length, l)
 				}
@@ -186,6 +188,30 @@ func TestWhatBeganEarlierEndsEarlier(t *testing.T) {
 		}
 		if a, l := again.times(), later.times(); !slices.Equal(a, []time.Duration{length, 2 * length}) || !slices.Equal(l, []time.Duration{length}) {
 			t.Errorf("told after %v and %v", a, l)
+		}
+	})
+}
+
+// What is stopped is looked for where it began, then in its list, and may have begun
+// again in between.
+func TestALinkIsStoppedWhereItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := &thing{began: time.Now(), goOn: func(*thing) bool { return true }}
+		New(x.began).Of(shortest).Start(&x.Link, x, 0)
+		for range 5 {
+			if here, _ := x.list.stop(&x.Link); here {
+				t.Error("it is young, and found in its list")
+			}
+			time.Sleep(2 * Moment)
+			synctest.Wait()
+			if here, _ := x.young.stop(&x.Link); here {
+				t.Error("it lingers, and is found where it began")
+			}
+			time.Sleep(shortest - 2*Moment)
+			synctest.Wait() // it was told, and began again
+		}
+		if !x.Stop() || len(x.times()) != 5 {
+			t.Errorf("told after %v", x.times())
 		}
 	})
 }

@@ -22,8 +22,11 @@ type young struct {
 }
 
 // A youngShard is a part of it, in the order in which they began. What leaves it for
-// a list gets into the part of the same number: so the order stays.
+// a list gets into the part of the same number, which nothing else gets into: so the
+// order stays.
 type youngShard struct {
+	all *young
+
 	mu   sync.Mutex
 	ring Link
 }
@@ -31,21 +34,48 @@ type youngShard struct {
 func (y *young) init(epoch time.Time) {
 	y.epoch = epoch
 	for i := range y.shards {
-		ring := &y.shards[i].ring
-		ring.prev, ring.next = ring, ring
+		s := &y.shards[i]
+		s.all, s.ring.prev, s.ring.next = y, &s.ring, &s.ring
 	}
 }
 
-// start puts k into s, which is one of y's.
-func (y *young) start(k *Link, s *youngShard, now time.Duration) {
-	k.young = s
+// start puts k in.
+func (s *youngShard) start(k *Link, now time.Duration) {
 	s.mu.Lock()
+	s.push(k, now)
+	s.mu.Unlock()
+	if !s.all.ticks.Load() {
+		s.all.wake()
+	}
+}
+
+// again puts in k, which has lingered, unless it was stopped meanwhile.
+func (s *youngShard) again(k *Link, now time.Duration) {
+	s.mu.Lock()
+	k.list.mu.Lock()
+	if !k.over {
+		k.lingers = false
+		s.push(k, now)
+	}
+	k.list.mu.Unlock()
+	s.mu.Unlock()
+	s.all.wake()
+}
+
+// push puts k in. mu is held.
+func (s *youngShard) push(k *Link, now time.Duration) {
 	k.due = now + Moment
 	k.insert(s.ring.prev)
-	s.mu.Unlock()
-	if !y.ticks.Load() {
-		y.wake()
+}
+
+// stop ends the time of k, if it is here.
+func (s *youngShard) stop(k *Link) (here, stopped bool) {
+	s.mu.Lock()
+	if here = !k.lingers; here {
+		stopped = k.leave()
 	}
+	s.mu.Unlock()
+	return here, stopped
 }
 
 // wake sees to it that tick runs.
@@ -89,10 +119,11 @@ func (s *youngShard) move(now time.Duration) (left bool) {
 	for _, k := range due {
 		k.of.Linger()
 		s.mu.Lock()
-		if k.lingers = !k.over; k.lingers {
+		if !k.over {
 			l := k.list
 			l.mu.Lock()
-			l.push(k, k.due-Moment, now)
+			k.lingers = true
+			l.push(k, k.due-Moment)
 			l.mu.Unlock()
 		}
 		s.mu.Unlock()
