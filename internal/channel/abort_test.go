@@ -99,8 +99,7 @@ func derive(t *testing.T, seed uint64) {
 				t.Fatalf("seed %d: %v: ended: %v, want %v", seed, did, is, ended[x])
 			}
 			ended[x] = x.Err() != nil
-			want := context.Canceled
-			if ended[x] && !errors.Is(x.Err(), want) {
+			if ended[x] && !errors.Is(x.Err(), context.Canceled) {
 				t.Fatalf("seed %d: %v: %v", seed, did, x.Err())
 			}
 		}
